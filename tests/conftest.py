@@ -1,4 +1,4 @@
-"""What every test shares: the folder of real data, where there is one, and the flag that alone may write golden files."""
+"""What every test shares: the folder of real data, where there is one, and the flag that may write golden files."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def real_data() -> Path:
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest):  # noqa: ANN201
+def golden(request: pytest.FixtureRequest):
     """`golden(name, data)`: compare bytes with tests/golden/NAME. Never makes a missing file unless --write-golden."""
 
     def check(name: str, data: bytes) -> None:
