@@ -1,0 +1,4 @@
+"""Imports every module that registers rules; importing this module is what fills the registry.
+
+A new check module is added here, in alphabetical order, and nowhere else.
+"""
