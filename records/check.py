@@ -1,0 +1,67 @@
+"""Judge record folders: run every rule over each, and tell the result as text or JSON.
+
+The JSON of one folder is the auditor's form, `{"path", "findings", "claimed_bpb", "corrected_bpb", "basis"}`, with two
+more keys: `track` and `counts`. Several folders give a list of these.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .evidence import Case
+from .finding import FAIL, PASS, Finding, tally, worst
+from .folder import find_folders, open_folder
+from .rules import load_rules
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All findings on one folder. `logged_bpb` is the mean of the runs the claim rests on, from the logs."""
+
+    path: str
+    track: str
+    findings: list[Finding]
+    claimed_bpb: float | None
+    logged_bpb: float | None
+    basis: str
+
+    @property
+    def status(self) -> int:
+        """Exit status: 0 when everything passed, 1 otherwise."""
+        return 0 if worst(self.findings) == PASS else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """The auditor's form, with `track` and `counts`."""
+        return {
+            "path": self.path,
+            "track": self.track,
+            "findings": [finding.as_json() for finding in self.findings],
+            "claimed_bpb": self.claimed_bpb,
+            "corrected_bpb": self.logged_bpb
+            if any(f.verdict is FAIL and f.rule.startswith("RC30") for f in self.findings)
+            else None,
+            "basis": self.basis,
+            "counts": tally(self.findings),
+        }
+
+
+def check_folder(path: Path, audit: dict[str, Any] | None = None, pull_base: str = "") -> CheckReport:
+    """Run every rule over one folder. Raises RecordError when `path` is no folder at all."""
+    case = Case(open_folder(path), audit or {}, pull_base)
+    findings = [finding for one in load_rules().values() for finding in one.run(case)]
+    claims = case.claims
+    scores = [run.score for run in case.supporting if run.score]
+    logged = sum(m.val_bpb for m in scores) / len(scores) if scores else None
+    return CheckReport(
+        str(path),
+        case.track,
+        findings,
+        float(claims.val_bpb) if claims and claims.val_bpb else None,
+        logged,
+        f"mean of the last scores of {len(scores)} run(s) in the logs" if scores else "",
+    )
+
+
+def check_paths(paths: list[Path], audit: dict[str, Any] | None = None, pull_base: str = "") -> list[CheckReport]:
+    """Check every record folder at or under each path, in order."""
+    return [check_folder(folder, audit, pull_base) for path in paths for folder in find_folders(path)]

@@ -1,0 +1,212 @@
+"""What a folder's logs say about its claim: which runs there are, and which of them carry the claimed value.
+
+Matching is by value and by seed, never by label: the same words stand before different methods in public logs. A claim
+with d decimals agrees with a logged number when both round to the same d decimals (or the claim was cut, not rounded).
+"""
+
+import re
+import statistics
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from .folder import RecordFolder
+from .log_lines import Metric
+from .log_reader import Log
+from .submission import Claims, decimals
+
+NAME_SEED = re.compile(r"(?:seed|s)[_-]?(\d{1,7})(?!\d)", re.IGNORECASE)
+NAME_NUMBER = re.compile(r"(?:^|[_-])(\d{1,5})$")
+PRE_QUANT = re.compile(
+    r"pre[-_ ]?quant|post[-_ ]?ema(?!.*quantized)|diagnostic(?!.*quantized)|unquantized|fp32|bf16_eval", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: a log, or the part of a log from `first` to `last` line when it holds several."""
+
+    log: Log
+    first: int
+    last: int
+
+    @property
+    def name(self) -> str:
+        """The log's name, with the line the run starts on where a log holds several."""
+        return self.log.name if self.first <= 1 else f"{self.log.name}:{self.first}"
+
+    @property
+    def finals(self) -> list[Metric]:
+        """The scores printed after training, in order."""
+        return [m for m in self.log.finals if self.first <= m.line <= self.last]
+
+    @property
+    def validations(self) -> list[Metric]:
+        """The scores printed during training, in order."""
+        return [m for m in self.log.validations if self.first <= m.line <= self.last]
+
+    @property
+    def printed_seed(self) -> int | None:
+        """The seed this run printed (the last one before or in it), or None."""
+        inside = [seed for line, seed in self.log.seeds if self.first <= line <= self.last]
+        before = [seed for line, seed in self.log.seeds if line < self.first]
+        return inside[-1] if inside else (before[-1] if before else None)
+
+    @property
+    def named_seed(self) -> int | None:
+        """The seed in the file's name (`train_seed42.log`, `log_7.txt`), or None."""
+        stem = Path(self.log.name).stem
+        found = NAME_SEED.search(stem) or NAME_NUMBER.search(stem)
+        return int(found[1]) if found else None
+
+    @property
+    def score(self) -> Metric | None:
+        """The run's own last word: its last score after training that is not a diagnostic before quantisation."""
+        after = [m for m in self.finals if not before_quantisation(m)]
+        exact = [m for m in after if m.digits >= 6]
+        return (exact or after or [None])[-1]  # type: ignore[list-item]
+
+
+def before_quantisation(metric: Metric) -> bool:
+    """True for a score of the weights before they were quantised, by step or by what its label says."""
+    return metric.during_training or bool(PRE_QUANT.search(metric.label))
+
+
+def runs_of(log: Log) -> list[Run]:
+    """The runs of a log; a run printed twice (console copy and log file in one) counts once, by its scores."""
+    bounds = [1, *log.run_starts[1:], log.lines + 1]
+    runs, told = [], set()
+    for first, after in pairwise(bounds):
+        run = Run(log, first, after - 1)
+        scores = tuple(m.val_bpb for m in run.finals or run.validations)
+        if scores and scores not in told:
+            told.add(scores)
+            runs.append(run)
+    return runs
+
+
+def agrees(claim: str, value: float, digits: int = 8) -> bool:
+    """True when `value` (printed with `digits` decimals) rounds, or is cut, to the claim as written.
+
+    >>> agrees("1.2244", 1.22436570), agrees("1.2243", 1.22436570), agrees("1.2242", 1.22436570)
+    (True, True, False)
+    """
+    places = min(decimals(claim), digits)
+    unit = 10.0**-places
+    gap = value - float(claim) if decimals(claim) <= digits else float(claim) - value
+    return abs(gap) <= 0.5 * unit * (1 + 1e-6) + 1e-12 or 0 <= gap < unit
+
+
+@dataclass
+class Case:
+    """One folder under judgement, with everything the rules ask of it worked out once."""
+
+    folder: RecordFolder
+    audit_options: dict[str, Any] = field(default_factory=dict)  # docs, shards, tokenizer, ... for the auditor
+    pull_base: str = ""  # a git revision the pull request starts from
+
+    @property
+    def claims(self) -> Claims | None:
+        """The reading of submission.json, or None."""
+        return self.folder.claims
+
+    @property
+    def track(self) -> str:
+        """`10min` unless the folder stands in, or speaks of, the non-record track."""
+        return self.folder.track or "10min"
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """All runs, a log that is byte for byte another one counted once (the one whose name has a seed)."""
+        told: dict[str, Log] = {}
+        for log in self.folder.logs:
+            other = told.get(log.sha256)
+            if other is None or NAME_SEED.search(log.name):
+                told[log.sha256] = log
+        keep = {id(log) for log in told.values()}
+        return [run for log in self.folder.logs if id(log) in keep for run in runs_of(log)]
+
+    @cached_property
+    def matches(self) -> list[tuple[Run, Metric]]:
+        """Every logged score that agrees with the claimed val_bpb, in the order of the logs."""
+        if self.claims is None or self.claims.val_bpb is None:
+            return []
+        claim = self.claims.val_bpb
+        return [
+            (run, m) for run in self.runs for m in (*run.finals, *run.validations) if agrees(claim, m.val_bpb, m.digits)
+        ]
+
+    @cached_property
+    def seed_matches(self) -> list[tuple[str, str, list[tuple[Run, Metric]]]]:
+        """For each claimed seed: (seed, claimed value, logged scores that agree with it)."""
+        if self.claims is None:
+            return []
+        return [
+            (
+                item.seed,
+                item.val_bpb,
+                [(r, m) for r in self.runs for m in r.finals if agrees(item.val_bpb, m.val_bpb, m.digits)],
+            )
+            for item in self.claims.seeds
+            if item.val_bpb is not None
+        ]
+
+    @cached_property
+    def label_means(self) -> list[tuple[str, list[Run], float]]:
+        """(label, runs, mean) for each label that at least two runs print after training."""
+        labels: dict[str, dict[int, tuple[Run, Metric]]] = {}
+        for run in self.runs:
+            for metric in run.finals:
+                labels.setdefault(metric.label, {})[id(run)] = (run, metric)
+        return [
+            (label, [run for run, _ in by.values()], statistics.fmean(m.val_bpb for _, m in by.values()))
+            for label, by in labels.items()
+            if len(by) >= 2
+        ]
+
+    @cached_property
+    def mean_match(self) -> tuple[str, list[Run], float] | None:
+        """The label whose mean over runs is the claim: over all runs, or over those of the claimed seeds."""
+        if self.claims is None or self.claims.val_bpb is None:
+            return None
+        claim = self.claims.val_bpb
+        for label, runs, mean in reversed(self.label_means):
+            if near_mean(claim, mean):
+                return label, runs, mean
+        seeds = {item.seed for item in self.claims.seeds}
+        for label, runs, _ in reversed(self.label_means):
+            chosen = [r for r in runs if str(r.printed_seed) in seeds or str(r.named_seed) in seeds]
+            values = [next(m.val_bpb for m in reversed(r.finals) if m.label == label) for r in chosen]
+            if len(values) >= 2 and near_mean(claim, statistics.fmean(values)):
+                return label, chosen, statistics.fmean(values)
+        found = [hits[-1] for _, _, hits in self.seed_matches if hits]
+        if len(found) >= 2 and len(found) == len(self.seed_matches):
+            mean = statistics.fmean(m.val_bpb for _, m in found)
+            if near_mean(claim, mean):
+                return found[-1][1].label, [r for r, _ in found], mean
+        return None
+
+    @cached_property
+    def supporting(self) -> list[Run]:
+        """The runs the claim rests on: those of its mean, those of its seeds, else those that carry its value."""
+        if self.mean_match:
+            return self.mean_match[1]
+        by_seed = [hits[-1][0] for _, _, hits in self.seed_matches if hits]
+        chosen = (
+            by_seed or [run for run, m in self.matches if not m.during_training] or [run for run, _ in self.matches]
+        )
+        unique: list[Run] = []
+        for run in chosen:
+            if run not in unique:
+                unique.append(run)
+        return unique
+
+
+def near_mean(claim: str, mean: float) -> bool:
+    """True when the mean rounds (or is cut) to the claim, within one unit of its last written decimal.
+
+    People average numbers they had rounded before; a unit in the last place is what that can move.
+    """
+    return abs(mean - float(claim)) <= 1.0001 * 10.0 ** -decimals(claim)

@@ -1,0 +1,52 @@
+"""RC701: the score itself, by the auditor; this room believes the other one's counting, never its own."""
+
+from collections.abc import Iterator
+
+from .evidence import Case
+from .finding import FAIL, UNCHECKED, Finding
+from .rules import Say, rule
+
+
+@rule("RC701", "bytes audited")
+def audited(case: Case) -> Iterator[Finding]:
+    """The auditor (`pglab audit`) finds no fault with the bits per byte.
+
+    `record check` hands the folder to bpb_audit and reports the worst of its findings here; `pglab audit` prints all of
+    them. With the raw documents and the shards (`--docs`, `--shards`) the bytes are recounted; without them only what
+    log and claim imply can be judged, and the rest stays UNCHECKED.
+
+    Fix: what the auditor's finding says.
+    """
+    say = Say("RC701")
+    try:
+        from bpb_audit.evidence import Evidence
+        from bpb_audit.rules import all_rules, run_rule
+    except ImportError as error:
+        yield say.unchecked(f"the auditor is not there ({error})", fix="pip install -e .")
+        return
+    evidence = Evidence(case.folder.path, **case.audit_options)
+    findings = [finding for one in all_rules() for finding in run_rule(one, evidence)]
+    failed = [f for f in findings if f.verdict is FAIL]
+    open_ones = [f for f in findings if f.verdict is UNCHECKED]
+    passed = len(findings) - len(failed) - len(open_ones)
+    told = f"{passed} passed, {len(failed)} failed, {len(open_ones)} unchecked"
+    for finding in failed:
+        yield say.fail(
+            f"{finding.rule}: {finding.says}",
+            where=finding.where,
+            found=finding.found,
+            expected=finding.expected,
+            fix=finding.fix,
+        )
+    if not failed and open_ones:
+        yield say.unchecked(
+            f"the auditor could not check everything: {open_ones[0].rule} {open_ones[0].says}",
+            found=told,
+            fix=f"pglab audit {case.folder.path} --docs DOCS --shards SHARDS",
+        )
+    elif not failed:
+        yield (
+            say.ok("the auditor finds no fault", found=told)
+            if findings
+            else say.unchecked("the auditor has no rules yet")
+        )

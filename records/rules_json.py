@@ -1,0 +1,121 @@
+"""RC2xx: submission.json: is it JSON, does it say what the rules ask, in the right types."""
+
+from collections.abc import Iterator
+
+from .evidence import Case
+from .finding import Finding
+from .rules import Say, rule
+from .submission import NINE, read_date
+
+
+@rule("RC201", "valid JSON")
+def valid_json(case: Case) -> Iterator[Finding]:
+    """submission.json is one JSON object in UTF-8.
+
+    NaN and Infinity are no JSON. `python -m json.tool submission.json` shows where it breaks.
+
+    Fix: correct the place that is named.
+    """
+    say = Say("RC201")
+    if case.folder.json_name is None:
+        yield say.unchecked("no submission.json to read")
+    elif case.claims is None:
+        yield say.fail(
+            "submission.json cannot be read",
+            where=case.folder.json_name,
+            found=case.folder.json_error[:300],
+            expected="one JSON object",
+            fix="correct the place named",
+        )
+    else:
+        yield say.ok(f"a JSON object of {len(case.claims.raw)} keys", where=case.claims.file)
+
+
+@rule("RC202", "name, GitHub id and val_bpb")
+def required_fields(case: Case) -> Iterator[Finding]:
+    """submission.json names its author (`author` or `name`), a `github_id`, and a numeric `val_bpb`.
+
+    These three the rules ask for by name. A mean given as `mean_val_bpb` is read by the other rules, yet fails here,
+    for no leaderboard finds it.
+
+    Fix: add the fields.
+    """
+    say, claims = Say("RC202"), case.claims
+    if claims is None:
+        yield say.unchecked("no readable submission.json")
+        return
+    missing = [] if claims.text("author") or claims.text("name") else ["author"]
+    missing += [] if claims.text("github_id") else ["github_id"]
+    missing += [] if claims.keys.get("val_bpb") == "val_bpb" else ["val_bpb"]
+    if missing:
+        near = (
+            f"; val_bpb is there as {claims.keys['val_bpb']}"
+            if "val_bpb" in claims.keys and "val_bpb" in missing
+            else ""
+        )
+        yield say.fail(
+            f"submission.json lacks {', '.join(missing)}{near}",
+            where=claims.file,
+            found=", ".join(list(claims.raw)[:12]),
+            expected="author, github_id, val_bpb",
+            fix=f"add {', '.join(missing)}",
+        )
+    else:
+        yield say.ok(
+            f"{claims.text('author') or claims.text('name')} ({claims.text('github_id')}) claims {claims.val_bpb}",
+            where=claims.file,
+        )
+
+
+@rule("RC203", "the nine fields")
+def nine_fields(case: Case) -> Iterator[Finding]:
+    """submission.json gives author, github_id, name, blurb, date, val_loss, val_bpb, bytes_total and bytes_code.
+
+    These nine stand in the published examples. A field of a wrong type (text for a number, a fraction for bytes) fails.
+    A field that is absent is UNCHECKED: "related metadata" is all the rules say, but what is not stated cannot be
+    checked against the log.
+
+    Fix: `pglab record new` writes all nine from the run.
+    """
+    say, claims = Say("RC203"), case.claims
+    if claims is None:
+        yield say.unchecked("no readable submission.json")
+        return
+    if claims.faults:
+        yield say.fail(
+            "fields of a wrong type",
+            where=claims.file,
+            found="; ".join(claims.faults[:5]),
+            expected="numbers as JSON numbers",
+            fix="write them without quotes",
+        )
+        return
+    known = {**{name: name for name in claims.raw if claims.raw[name] not in (None, "")}, **claims.keys}
+    absent = [name for name in NINE if name not in known]
+    if absent:
+        yield say.unchecked(
+            f"not stated: {', '.join(absent)}", where=claims.file, expected=", ".join(NINE), fix="add them from the log"
+        )
+    else:
+        yield say.ok("all nine fields are given", where=claims.file)
+
+
+@rule("RC204", "date")
+def iso_date(case: Case) -> Iterator[Finding]:
+    """`date` is ISO 8601: `2026-03-18` or `2026-03-18T14:56:29Z`.
+
+    Fix: write the date in this form.
+    """
+    say, claims = Say("RC204"), case.claims
+    if claims is None or claims.date is None:
+        yield say.unchecked("no date is given")
+    elif read_date(claims.date) is None:
+        yield say.fail(
+            "the date is not ISO 8601",
+            where=claims.file,
+            found=claims.date,
+            expected="2026-03-18T14:56:29Z",
+            fix="write it in this form",
+        )
+    else:
+        yield say.ok(f"dated {claims.date}", where=claims.file)

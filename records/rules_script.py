@@ -1,0 +1,310 @@
+"""RC5xx: the script: does it compile, what does it import, does it reach for the network or for files elsewhere."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+
+from .evidence import Case
+from .finding import Finding
+from .rules import Say, rule
+from .script_reader import Source, local_modules, script_source
+
+# packages that public records use and the challenge's machine has, or that its FAQ names as fine
+KNOWN = frozenset(
+    [
+        "torch",
+        "numpy",
+        "sentencepiece",
+        "triton",
+        "flash_attn",
+        "flash_attn_interface",
+        "flash_attn_3",
+        "tiktoken",
+        "tokenizers",
+        "transformers",
+        "datasets",
+        "huggingface_hub",
+        "tqdm",
+        "zstandard",
+        "brotli",
+        "scipy",
+        "einops",
+        "mamba_ssm",
+        "causal_conv1d",
+        "fla",
+        "safetensors",
+        "setuptools",
+        "typing_extensions",
+        "packaging",
+        "ninja",
+        "cutlass",
+        "torchao",
+        "kernels",
+        "mlx",
+        "pyarrow",
+        "pandas",
+        "psutil",
+        "numba",
+    ]
+)
+NETWORK_MODULES = frozenset(
+    [
+        "requests",
+        "urllib",
+        "urllib3",
+        "http",
+        "httpx",
+        "aiohttp",
+        "ftplib",
+        "socket",
+        "smtplib",
+        "telnetlib",
+        "paramiko",
+        "boto3",
+        "gdown",
+        "wandb",
+    ]
+)
+NETWORK_CALLS = frozenset(
+    [
+        "urlopen",
+        "urlretrieve",
+        "hf_hub_download",
+        "snapshot_download",
+        "load_dataset",
+        "from_pretrained",
+        "create_connection",
+    ]
+)
+SHELL = re.compile(r"\b(?:curl|wget|git clone|pip3? install|huggingface-cli|aws s3|gsutil|scp|rsync)\b")
+ABSOLUTE = re.compile(
+    r"^(?:/(?!dev/(?:null|shm)|proc/|sys/|tmp/?$|usr/|bin/)[\w.-]+/[\w./-]+|[A-Za-z]:\\\\?\w+|~/[\w./-]+)"
+)
+
+
+def sources(case: Case) -> list[Source]:
+    """The script and every local file it needs."""
+    script = case.folder.script
+    if script is None:
+        return []
+    names = [script, *(name for name in local_modules(case.folder, script) if name.endswith(".py"))]
+    return [script_source(case.folder, name) for name in names]
+
+
+@rule("RC501", "script compiles")
+def compiles(case: Case) -> Iterator[Finding]:
+    """The script, and each local file it imports, is Python that compiles.
+
+    Packed scripts are opened without being run, and what is inside is judged. A source written for a Python newer than
+    the one that checks is UNCHECKED with the place, not a failure.
+
+    Fix: `python -m py_compile train_gpt.py` shows the line.
+    """
+    say, found = Say("RC501"), sources(case)
+    if not found:
+        yield say.unchecked("no script to compile")
+    for source in found:
+        packed = " (opened from its packed form)" if source.inner is not None else ""
+        if not source.error:
+            yield say.ok(f"compiles{packed}", where=source.name)
+        elif source.newer:
+            yield say.unchecked(
+                f"not parsed by Python {sys.version_info[0]}.{sys.version_info[1]}; written for a newer one, perhaps{packed}",
+                where=source.name,
+                found=source.error,
+                fix="check with the Python of the run",
+            )
+        else:
+            yield say.fail(
+                f"does not compile{packed}",
+                where=source.name,
+                found=source.error,
+                expected="Python",
+                fix="mend the line named",
+            )
+
+
+@rule("RC502", "known imports")
+def known_imports(case: Case) -> Iterator[Finding]:
+    """Every import is standard, local, commonly used by records, or named in requirements.txt.
+
+    Any package may be used, when the folder says how to install it. An import in `try` with an `except` is optional and
+    passes. What is left fails.
+
+    Fix: add requirements.txt, and a word on setup to the README.
+    """
+    say, found = Say("RC502"), sources(case)
+    parsed = [source for source in found if source.tree is not None]
+    if not parsed:
+        yield say.unchecked("no script that can be parsed")
+        return
+    wanted = " ".join(
+        case.folder.text(n).lower()
+        for n in case.folder.files
+        if "requirements" in n or n.startswith(("setup", "pyproject"))
+    )
+    local = {name.split("/")[0].removesuffix(".py") for name in case.folder.files}
+    readme = case.folder.text(case.folder.readme).lower() if case.folder.readme else ""
+    strange: dict[str, str] = {}
+    for source in parsed:
+        for module, line in source.imports.items():
+            known = module in sys.stdlib_module_names or module in KNOWN or module in local or module in source.optional
+            spelled = (module.lower(), module.lower().replace("_", "-"))
+            if (
+                not known
+                and not any(word in wanted for word in spelled)
+                and not any(f"install {word}" in readme for word in spelled)
+            ):
+                strange.setdefault(module, f"{source.name}:{line}")
+    if strange:
+        yield say.fail(
+            f"imports that nothing here provides: {', '.join(strange)}",
+            where=next(iter(strange.values())),
+            found=", ".join(strange),
+            expected="standard library, known packages, or requirements.txt",
+            fix="name them in requirements.txt",
+        )
+    else:
+        total = sorted({m for source in parsed for m in source.imports if m not in sys.stdlib_module_names})
+        yield say.ok("all imports are provided", where=parsed[0].name, found=", ".join(total))
+
+
+@rule("RC503", "no network")
+def no_network(case: Case) -> Iterator[Finding]:
+    """The script and its local files make no network call.
+
+    Searched in the syntax tree: imports of network modules that are used, calls such as `hf_hub_download`, and shell
+    commands such as `curl` in strings that are run. torch.distributed between the GPUs is no network in this sense.
+    Code that cannot be parsed is UNCHECKED.
+
+    Fix: put what is needed into the artifact.
+    """
+    say, found = Say("RC503"), sources(case)
+    if not found or any(source.tree is None for source in found):
+        yield say.unchecked("no script that can be parsed", where=found[0].name if found else "")
+        return
+    hits: list[str] = []
+    for source in found:
+        assert source.tree is not None
+        for node in ast.walk(source.tree):
+            what = _network(node)
+            if what:
+                hits.append(f"{source.name}:{getattr(node, 'lineno', 0)} {what}")
+    if hits:
+        yield say.fail(
+            "the script reaches for the network",
+            where=hits[0].split(" ")[0],
+            found="; ".join(hits[:5]),
+            expected="no network calls",
+            fix="put what is needed into the artifact",
+        )
+    else:
+        yield say.ok("no network call in the code", where=found[0].name)
+
+
+def _network(node: ast.AST) -> str:
+    if isinstance(node, ast.Import):
+        return next(
+            (
+                f"import {a.name}"
+                for a in node.names
+                if a.name.split(".")[0] in NETWORK_MODULES and a.name != "urllib.parse"
+            ),
+            "",
+        )
+    if isinstance(node, ast.ImportFrom) and node.module and node.module != "urllib.parse":
+        return f"from {node.module} import" if node.module.split(".")[0] in NETWORK_MODULES else ""
+    if not isinstance(node, ast.Call):
+        return ""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name in NETWORK_CALLS:
+        return f"{name}(...)"
+    if name in ("run", "Popen", "system", "check_call", "check_output", "call", "getoutput"):
+        words = " ".join(
+            n.value for a in node.args for n in ast.walk(a) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        )
+        shell = SHELL.search(words)
+        return f"runs {shell[0]}" if shell else ""
+    return ""
+
+
+@rule("RC504", "nothing outside the folder")
+def no_outside_reads(case: Case) -> Iterator[Finding]:
+    """The script names no absolute path and no path above its folder.
+
+    Data and tokenizer paths may come from the environment (`DATA_PATH`, `TOKENIZER_PATH`). A path such as
+    `/root/cache/x.pt` in the code ties the run to one machine, or brings in what is not counted. Text alone does not
+    show whether it is read while scoring, so a hit is UNCHECKED, for a reviewer; no hit passes.
+
+    Fix: take the path from the environment, or ship the file.
+    """
+    say, found = Say("RC504"), [source for source in sources(case) if source.tree is not None]
+    if not found:
+        yield say.unchecked("no script that can be parsed")
+        return
+    hits = [
+        f"{source.name}:{node.lineno} {node.value}"
+        for source in found
+        for node in ast.walk(source.tree)  # type: ignore[arg-type]
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and len(node.value) < 300
+        and (ABSOLUTE.match(node.value) or node.value.startswith("../"))
+    ]
+    if hits:
+        yield say.unchecked(
+            "paths outside the folder are named; a reviewer must see whether they are read while scoring",
+            where=hits[0].split(" ")[0],
+            found="; ".join(hits[:5]),
+            fix="take them from the environment, or ship the files",
+        )
+    else:
+        yield say.ok("no path outside the folder in the code", where=found[0].name)
+
+
+@rule("RC505", "log and script belong together")
+def same_source(case: Case) -> Iterator[Finding]:
+    """Where a log holds the source that ran, it is the source in the folder.
+
+    Compared line by line, ends of lines aside, with the script as it lies there and with what is inside a packed one.
+    Another source fails. A log without a dump is UNCHECKED: nothing ties it to this script.
+
+    Fix: ship the script that ran; a record is never edited after its run.
+    """
+    say, found = Say("RC505"), sources(case)
+    dumps = [
+        (run, s)
+        for run in case.supporting or case.runs
+        for s in run.log.sources
+        if run.first <= s[1] + 400 and s[0] <= run.last
+    ]
+    if not found or not dumps:
+        yield say.unchecked(
+            "no log holds the source that ran" if found else "no script to compare",
+            where=found[0].name if found else "",
+        )
+        return
+    mine = {_lines(text) for source in found for text in (source.text, source.body)}
+    for name in sorted({run.log.name for run, _ in dumps}):
+        texts = [s for run, s in dumps if run.log.name == name]
+        if any(_lines(text) in mine for _, _, text in texts):
+            yield say.ok("the dumped source is the script", where=f"{name}:{texts[0][0]}")
+            continue
+        first, _, text = texts[0]
+        ours, theirs = found[0].body.splitlines(), text.splitlines()
+        line = next(
+            (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a.rstrip() != b.rstrip()),
+            min(len(ours), len(theirs)),
+        )
+        yield say.fail(
+            "the log holds another source than the script",
+            where=f"{name}:{first + line}",
+            found=(theirs[line].strip() if line < len(theirs) else "the dump ends")[:100],
+            expected=(ours[line].strip() if line < len(ours) else "the script ends")[:100],
+            fix="ship the script that ran",
+        )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.rstrip() for line in text.strip().splitlines() if line.strip())
