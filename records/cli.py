@@ -1,0 +1,174 @@
+"""`pglab record ...`: a submission's life on the command line; thin, the work is in the modules beside it."""
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+record = App(name="record", help="A submission's life: new, check, report.")
+
+
+@record.command
+def new(
+    name: str,
+    /,
+    *,
+    track: Literal["10min", "non-record"],
+    run: Path,
+    out: Path,
+    author: str = "",
+    github_id: str = "",
+    date: str = "",
+    blurb: str = "",
+    artifact: Path | None = None,
+    with_artifact: bool = False,
+    json: bool = False,
+) -> int:
+    """Make a dated record folder from a finished run.
+
+    Parameters
+    ----------
+    name
+        Short name; the folder is called YYYY-MM-DD_NAME.
+    track
+        10min is the leaderboard; non-record takes any machine and any time.
+    run
+        Folder of the run: train_gpt.py, train.log, and the artifact.
+    out
+        Folder the record is put in, for example records/track_10min_16mb.
+    author
+        Your name.
+    github_id
+        Your GitHub id.
+    date
+        ISO date of the record; today when left out.
+    blurb
+        One sentence on what is new.
+    artifact
+        The compressed model that was scored; found in the run when left out.
+    with_artifact
+        Put the compressed model into the folder too.
+    json
+        Print one JSON document.
+    """
+    from .new import new_record
+
+    made = new_record(
+        name,
+        track,
+        run,
+        out,
+        author=author,
+        github_id=github_id,
+        day=date,
+        blurb=blurb,
+        artifact=artifact,
+        with_artifact=with_artifact,
+    )
+    files = {item.name: item.stat().st_size for item in sorted(made.iterdir())}
+    if json:
+        print(json_module.dumps({"path": str(made), "files": files}))
+    else:
+        print(made)
+        for item, size in files.items():
+            print(f"  {item:<18} {size:>12,} bytes")
+        if not author or not github_id:
+            print("give --author and --github-id before you submit; they read `unknown` now.", file=sys.stderr)
+    return 0
+
+
+@record.command
+def check(
+    *paths: Path,
+    docs: Path | None = None,
+    shards: Path | None = None,
+    tokenizer: Path | None = None,
+    sidecar: Path | None = None,
+    pr: str = "",
+    explain: str = "",
+    json: bool = False,
+    all: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Judge record folders by every rule: PASS, FAIL or UNCHECKED, with what was found and how to mend it.
+
+    Parameters
+    ----------
+    paths
+        Record folders, or folders that hold them.
+    docs
+        Raw documents (JSON lines) for the auditor to count bytes from.
+    shards
+        Folder of the validation shards, for the auditor.
+    tokenizer
+        Tokenizer file, for the auditor.
+    sidecar
+        Byte sidecar of the validation shards, for the auditor.
+    pr
+        A git revision: also check that what changed since it is this folder alone.
+    explain
+        Print one rule's page (for example RC301) and leave.
+    json
+        Print one JSON document: an object for one folder, a list for several.
+    all
+        Print the findings that passed, too.
+    """
+    from .check import check_paths
+    from .check_text import show
+    from .errors import RecordError
+    from .rules import explain as page
+
+    if explain:
+        print(page(explain))
+        return 0
+    if not paths:
+        raise RecordError(
+            "no folder was given, so nothing was checked. Try: pglab record check records/track_10min_16mb"
+        )
+    audit = {k: v for k, v in {"docs": docs, "shards": shards, "tokenizer": tokenizer, "sidecar": sidecar}.items() if v}
+    reports = check_paths(list(paths), audit, pr)
+    if json:
+        data = [report.as_json() for report in reports]
+        print(json_module.dumps(data[0] if len(data) == 1 else data, ensure_ascii=False, indent=1))
+    else:
+        show(reports, everything=all)
+    return max((report.status for report in reports), default=1)
+
+
+@record.command
+def rules(*, json: bool = False) -> int:
+    """List every rule: its code, its name, and its first sentence.
+
+    Parameters
+    ----------
+    json
+        Print one JSON document.
+    """
+    from .rules import load_rules
+
+    table = [{"rule": r.code, "name": r.name, "says": r.page.split("\n")[0]} for r in load_rules().values()]
+    if json:
+        print(json_module.dumps(table, indent=1))
+    else:
+        for row in table:
+            print(f"{row['rule']}  {row['name']:<40} {row['says']}")
+    return 0
+
+
+@record.command
+def report(run: Path, /, *, out: Path = Path("report.html")) -> int:
+    """One self-contained HTML page of a run folder: text, vocabularies, training, codecs, score, audit, record.
+
+    Parameters
+    ----------
+    run
+        Folder of a tour or run.
+    out
+        The page to write.
+    """
+    from .report import write_report
+
+    size = write_report(run, out)
+    print(f"{out}  {size:,} bytes")
+    return 0

@@ -1,0 +1,91 @@
+"""The tables of a record's README, made from the run's log and configuration."""
+
+from typing import TYPE_CHECKING, Any
+
+from .evidence import before_quantisation
+
+if TYPE_CHECKING:
+    from .new import RunFolder
+
+
+def score_rows(source: "RunFolder") -> list[dict[str, str]]:
+    """Before and after quantisation, each score once, with the digits the log prints."""
+    rows: dict[float, dict[str, str]] = {}
+    last = source.run.validations[-1:] if source.run.validations else []
+    for metric in [*last, *source.run.finals]:
+        early = before_quantisation(metric)
+        what = "before quantisation" if early else f"after the round trip (`{metric.label}`)"
+        loss = "" if metric.val_loss is None else f"{metric.val_loss:.{metric.digits}f}"
+        row = {"what": what, "loss": loss, "bpb": f"{metric.val_bpb:.{metric.digits}f}"}
+        rounded = next((key for key in rows if abs(key - metric.val_bpb) < 10.0**-4), None)
+        if rounded is not None and not (early and "before" not in rows[rounded]["what"]):
+            del rows[rounded]
+        rows[metric.val_bpb] = row
+    return list(rows.values())
+
+
+def run_rows(source: "RunFolder") -> list[tuple[str, str]]:
+    """What ran, where, for how long."""
+    log = source.run.log
+    rows: list[tuple[str, str]] = []
+    seed = source.run.printed_seed if source.run.printed_seed is not None else source.config.get("seed")
+    if seed is not None:
+        rows.append(("seed", str(seed)))
+    if log.last_step is not None:
+        rows.append(("steps", f"{log.last_step:,}"))
+    if log.train_times:
+        spent = log.train_times[-1][1]
+        rows.append(("training time", f"{spent:,.1f} s"))
+        if log.last_step:
+            rows.append(("time a step", f"{spent / log.last_step * 1000:,.2f} ms"))
+    evals = [m.eval_seconds for m in source.run.finals if m.eval_seconds is not None]
+    if evals:
+        rows.append(("evaluation time", f"{evals[-1]:,.1f} s"))
+    gpus = sorted({name for _, name in log.gpus})
+    device = str(source.config.get("device", "")) or ", ".join(gpus)
+    if device:
+        rows.append(("device", device))
+    if log.worlds:
+        rows.append(("processes", str(log.worlds[-1][1])))
+    if log.memory:
+        rows.append(("memory", log.memory[-1][1].removeprefix("peak memory ")))
+    return rows
+
+
+def curve_rows(source: "RunFolder", most: int) -> list[dict[str, Any]]:
+    """Up to `most` validations during training, evenly spread, the first and the last among them."""
+    seen = source.run.validations
+    if len(seen) < 2:
+        return []
+    count = min(most, len(seen))
+    picked = sorted({round(i * (len(seen) - 1) / (count - 1)) for i in range(count)}) if count > 1 else [0]
+    times = {line: ms for line, _, _, ms in source.run.log.validation.whole()}
+    rows = []
+    for metric in (seen[i] for i in picked):
+        spent = times.get(metric.line)
+        rows.append(
+            {
+                "step": metric.step or 0,
+                "loss": "" if metric.val_loss is None else f"{metric.val_loss:.4f}",
+                "bpb": f"{metric.val_bpb:.4f}",
+                "seconds": "" if spent is None else f"{spent / 1000:,.1f}",
+            }
+        )
+    return rows
+
+
+def config_rows(config: dict[str, Any], most: int = 60) -> list[tuple[str, str]]:
+    """Plain values of config.json, nested ones with a dot, in their order."""
+    rows: list[tuple[str, str]] = []
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), inner)
+        elif value is None or isinstance(value, str | int | float | bool):
+            text = str(value).replace("|", "\\|").replace("\n", " ")
+            if "/" not in text and len(text) < 100 and prefix != "command":
+                rows.append((prefix, text))
+
+    walk("", config)
+    return rows[:most]

@@ -1,0 +1,78 @@
+"""The report's pictures: the training curve, sizes of codecs, and the score beside text compressors."""
+
+from typing import Any
+
+from .figure import LINE, ONE, SOFT, TEXT, THREE, TWO, figure
+
+
+def training_curve(train: list[tuple[float, float]], validation: list[tuple[float, float]], unit: str) -> str:
+    """Training loss (nats per token) over `unit`, with the validations as dots. Points are (x, y)."""
+
+    def draw(_: Any, axes: Any, narrow: bool) -> None:
+        if train:
+            xs, ys = zip(*train, strict=True)
+            axes.plot(xs, ys, color=ONE, linewidth=1.3, alpha=0.55, solid_joinstyle="round")
+        if validation:
+            xs, ys = zip(*validation, strict=True)
+            axes.plot(xs, ys, color=TWO, linewidth=1.4, marker="o", markersize=3.2, clip_on=False)
+        everything = sorted(y for _, y in train + validation)
+        high = everything[min(len(everything) - 1, int(len(everything) * 0.97))]
+        low = everything[0]
+        room = (high - low) * 0.06 or 0.1
+        axes.set_ylim(low - room, high + room * 2)
+        axes.set_xlim(left=0)
+        axes.grid(True, axis="y")
+        axes.set_xlabel(unit)
+        axes.set_ylabel("nats per token")
+        if train:
+            label(axes, train[len(train) // 3], "training", ONE, (6, 10))
+        if validation:
+            label(axes, validation[-1], "validation", TWO, (-4, -14), "right")
+
+    first, last = (validation or train)[0][1], (validation or train)[-1][1]
+    told = f"Training curve: {'validation' if validation else 'training'} loss falls from {first:.3f} to {last:.3f} nats per token."
+    return figure(draw, told)
+
+
+def label(axes: Any, point: tuple[float, float], text: str, colour: str, offset: tuple[int, int], side: str = "left") -> None:
+    """A word beside a curve, in its colour: no legend to look up."""
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, ha=side)
+
+
+def bars(rows: list[tuple[str, float, str, bool]], axis: str, alt: str, limit: tuple[float, str] | None = None) -> str:
+    """Horizontal bars, best first as given: (name, value, text at its end, highlighted). `limit` draws a line."""
+    height = 0.55 + 0.30 * len(rows)
+
+    def draw(_: Any, axes: Any, narrow: bool) -> None:
+        places = range(len(rows))
+        colours = [TWO if mine else ONE for _, _, _, mine in rows]
+        drawn = axes.barh(places, [value for _, value, _, _ in rows], color=colours, height=0.62)
+        for bar, (_, _, _, mine) in zip(drawn, rows, strict=True):
+            bar.set_alpha(1.0 if mine else 0.55)
+        axes.set_yticks(list(places), [shorten(name, 24 if narrow else 44) for name, _, _, _ in rows])
+        axes.invert_yaxis()
+        top = max([value for _, value, _, _ in rows] + ([limit[0]] if limit else []))
+        axes.set_xlim(0, top * (1.28 if narrow else 1.14))
+        for place, (_, value, text, mine) in zip(places, rows, strict=True):
+            axes.annotate(
+                text, (value, place), xytext=(5, 0), textcoords="offset points", va="center",
+                color=TEXT if mine else SOFT, fontweight="bold" if mine else "normal",
+            )  # fmt: skip
+        for word in axes.get_yticklabels():
+            word.set_color(TEXT)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_color(LINE)
+        axes.set_xlabel(axis)
+        if limit:
+            axes.axvline(limit[0], color=THREE, linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(limit[1], (limit[0], -0.7), color=THREE, ha="right", xytext=(-3, 0), textcoords="offset points", annotation_clip=False)
+
+    return figure(draw, alt, (8.4, height), (4.0, height + 0.1))
+
+
+def shorten(text: str, most: int) -> str:
+    """A name cut in its middle when it is too long for its axis."""
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[:half]}…{text[-(most - 1 - half) :]}"
