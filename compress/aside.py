@@ -1,0 +1,31 @@
+"""Writing a file so that nobody ever sees half of it.
+
+Bytes go to a temporary neighbour, are forced to the disk, and only then take the final name. A run that is killed leaves
+the old file or the new one, never a torn one.
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_aside(path: str | os.PathLike[str], data: bytes) -> int:
+    """Write `data` to `path` in one visible step; returns the size in bytes of the file as it lies there.
+
+    Raises OSError when the folder cannot be written.
+    """
+    place = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(place)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+    return place.stat().st_size

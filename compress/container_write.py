@@ -1,0 +1,86 @@
+"""Writing `final_model.pgc`: tensors through a recipe into one file, as FORMAT.md says.
+
+The order of tensors is fixed by their names, the same kind from all layers side by side, so that equal input makes equal
+bytes and a compressor sees like beside like. Integers make one stream, scales and leftovers one more for each dtype.
+"""
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from .aside import write_aside
+from .container_read import HEAD, MAGIC, VERSION
+from .errors import CodecError
+from .recipes import Recipe
+from .stage import Coder, Parts
+
+
+def file_order(name: str) -> tuple[str, list[int], str]:
+    """Sort key of a tensor's name: its kind (the name without numbers), then its numbers."""
+    return re.sub(r"\d+", "#", name), [int(n) for n in re.findall(r"\d+", name)], name
+
+
+def quantize_all(
+    tensors: Mapping[str, np.ndarray], recipe: Recipe, dtypes: Mapping[str, str] | None = None
+) -> list[Parts]:
+    """Every tensor through the recipe's quantiser, in the file's order. Raises CodecError."""
+    out = []
+    for name in sorted(tensors, key=file_order):
+        values = np.asarray(tensors[name])
+        out.append(recipe.quantizer.encode(name, values, (dtypes or {}).get(name, values.dtype.name)))
+    return out
+
+
+def stream_of(scheme: str, index: int, array: np.ndarray) -> tuple[int, str]:
+    """Which stream an array goes to: integers of a quantiser first, then scales, then leftovers, each by dtype."""
+    role = 2 if scheme.startswith("raw") else min(index, 1)
+    return role, array.dtype.name
+
+
+def pack_parts(parts: list[Parts], coder: Coder, rest: Coder) -> bytes:
+    """Quantised tensors to a container's bytes. Raises CodecError for names or parts that cannot be stored."""
+    groups: dict[tuple[int, str], list[np.ndarray]] = {}
+    for part in parts:
+        for index, array in enumerate(part.arrays):
+            groups.setdefault(stream_of(part.scheme, index, array), []).append(array)
+    order = sorted(groups)
+    streams, bodies = [], []
+    for key in order:
+        chosen = coder if key[0] == 0 else rest
+        coded = chosen.encode(groups[key])
+        inner = 0
+        for array in groups[key]:
+            inner = zlib.crc32(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes(), inner)
+        streams.append([chosen.chain, len(coded), zlib.crc32(coded), inner])
+        bodies.append(coded)
+    rows = []
+    for part in parts:
+        places = [order.index(stream_of(part.scheme, i, a)) for i, a in enumerate(part.arrays)]
+        rows.append([part.name, part.dtype, list(part.shape), part.scheme, places])
+    return assemble({"streams": streams, "tensors": rows}, b"".join(bodies))
+
+
+def assemble(table: dict[str, object], body: bytes) -> bytes:
+    """Head, table and body as one byte string."""
+    try:
+        text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise CodecError("a tensor's name is not valid Unicode and cannot be stored. Rename it.") from None
+    packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
+    packed = packer.compress(text) + packer.flush()
+    head = HEAD.pack(MAGIC, VERSION, 0, len(packed), len(text), len(body))
+    return head + zlib.crc32(packed, zlib.crc32(head)).to_bytes(4, "little") + packed + body
+
+
+def pack_tensors(tensors: Mapping[str, np.ndarray], recipe: Recipe, dtypes: Mapping[str, str] | None = None) -> bytes:
+    """A state dict to the bytes of a container."""
+    return pack_parts(quantize_all(tensors, recipe, dtypes), recipe.coder, recipe.rest)
+
+
+def write_packed(path: str | os.PathLike[str], data: bytes) -> int:
+    """Write a container's bytes aside and rename; returns the size of the file."""
+    return write_aside(path, data)

@@ -1,0 +1,86 @@
+"""Quantisers that look at one tensor alone: the official one, per-row integers, and halves.
+
+`RowInt(bits=6)` gives each row of a matrix one fp16 scale, the largest magnitude over 2**(bits-1)-1; `sigma` clips at
+that many standard deviations of the row instead, as the challenge's records do (12.85 for int6), and rounds with the
+scale as stored, not as computed. Small tensors, vectors and the challenge's control tensors stay floats under every
+quantiser; the official rule for that is coarse (65,536 elements), ours is finer (`min_size`), and a table shows both.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .errors import CodecError
+from .official import KEEP_FLOAT_MAX, keeps_fp32, quantize_official_tensor, to_float16
+from .stage import Parts, Quantizer
+
+
+def check_finite(name: str, values: np.ndarray) -> None:
+    """CodecError when a float tensor holds NaN or infinities."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise CodecError(f"{name} holds NaN or infinite values; only finite weights can be coded. Check the run.")
+
+
+def keep(name: str, values: np.ndarray, dtype: str) -> Parts:
+    """A tensor that is not quantised: control tensors as fp32, other fp32 and bfloat16 as fp16, all else as it is."""
+    check_finite(name, values)
+    stored = values
+    if dtype in ("float32", "bfloat16"):
+        stored = values.astype(np.float32) if keeps_fp32(name) else to_float16(name, values)
+    return Parts(name, dtype, values.shape, f"raw {stored.dtype.name}", [stored])
+
+
+class Official(Quantizer):
+    """`int8_clean_per_row_v1`: the same integers, scales and leftovers as the challenge's export."""
+
+    name = "official"
+
+    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+        check_finite(name, values)
+        if values.dtype.kind != "f" or values.size <= KEEP_FLOAT_MAX:
+            return keep(name, values, dtype)
+        q, scale = quantize_official_tensor(values)
+        scheme = "row int8 float16" if scale.ndim else "one int8 float32"
+        return Parts(name, dtype, values.shape, scheme, [q, scale])
+
+
+class Half(Quantizer):
+    """Everything as fp16: what no quantiser would cost."""
+
+    name = "fp16"
+
+    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+        return keep(name, values, dtype)
+
+
+class RowInt(Quantizer):
+    """Symmetric integers of `bits` bits with one fp16 scale a row; `sigma` 0 clips nothing."""
+
+    def __init__(self, bits: int, sigma: float = 0.0, min_size: int = 1024) -> None:
+        if not 2 <= bits <= 8 or not 0 <= sigma < 1000 or min_size < 1:
+            raise CodecError(f"per-row integers have 2 to 8 bits and a clip of 0 or more sigma; met {bits}, {sigma}.")
+        self.bits, self.sigma, self.min_size = bits, sigma, min_size
+        self.name = f"int{bits}-{'sigma' if sigma else 'row'}"
+
+    def config(self) -> dict[str, Any]:
+        return {"bits": self.bits, "sigma": self.sigma, "min_size": self.min_size}
+
+    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+        if not is_matrix(name, values, self.min_size):
+            return keep(name, values, dtype)
+        check_finite(name, values)
+        x, top = values.astype(np.float32).reshape(values.shape[0], -1), (1 << (self.bits - 1)) - 1
+        reach = np.abs(x).max(axis=1) if not self.sigma else np.float32(self.sigma) * x.std(axis=1)
+        scale = row_scales(name, reach / top)
+        q = np.rint(x / scale.astype(np.float32)[:, None]).clip(-top, top).astype(np.int8)
+        return Parts(name, dtype, values.shape, "row int8 float16", [q.reshape(values.shape), scale])
+
+
+def row_scales(name: str, scale: np.ndarray) -> np.ndarray:
+    """Row scales as fp16, never zero. `(R,) float -> (R,) float16`; CodecError above fp16's range."""
+    return np.maximum(to_float16(name, scale), np.float16(6e-8))
+
+
+def is_matrix(name: str, values: np.ndarray, min_size: int) -> bool:
+    """Whether a tensor is worth quantising: floats, at least two axes, large enough, and no control tensor."""
+    return values.dtype.kind == "f" and values.ndim >= 2 and values.size >= min_size and not keeps_fp32(name)

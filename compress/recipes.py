@@ -1,0 +1,54 @@
+"""Recipes: a quantiser and a coder by one name, such as `int6-row+brotli11` or `official+columns+lzma9`.
+
+The first word is the quantiser, the last the coder, what stands between are layouts of the integers. Scales and small
+tensors are halves or floats; they go through the same coder with their bytes shuffled, whatever the integers do.
+"""
+
+import re
+
+from .coders import LEVELS, ByteCoder, known_coders
+from .errors import CodecError
+from .quantizers import Half, Official, RowInt
+from .stage import Coder, Quantizer, Stage
+
+RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
+
+
+class Recipe(Stage):
+    """A quantiser, the coder of its integers, and the coder of everything else."""
+
+    def __init__(self, quantizer: Quantizer, coder: Coder, rest: Coder) -> None:
+        self.quantizer, self.coder, self.rest = quantizer, coder, rest
+        self.name = f"{quantizer.name}+{coder.name}"
+
+    def config(self) -> dict[str, object]:
+        return {"quantizer": self.quantizer, "coder": self.coder, "rest": self.rest}
+
+
+def parse_quantizer(word: str) -> Quantizer:
+    """The quantiser of that name. Raises CodecError, naming those there are."""
+    if word in ("official", "fp16"):
+        return Official() if word == "official" else Half()
+    if match := re.fullmatch(r"int([2-8])-(row|sigma)", word):
+        bits = int(match[1])
+        return RowInt(bits, sigma=RECORD_SIGMA if match[2] == "sigma" else 0.0)
+    raise CodecError(
+        f"no quantiser is called {word!r:.40}; there are official, fp16, intN-row and intN-sigma, N 2 to 8."
+    )
+
+
+def parse_coder(words: list[str]) -> Coder:
+    """The coder of those layouts and that last word, as `columns`, `brotli11`. Raises CodecError."""
+    match = re.fullmatch(r"(bz2|[a-z]+)(\d{0,2})", words[-1]) if words else None
+    if not match or match[1] not in LEVELS:
+        raise CodecError(f"no coder is called {(words or [''])[-1]!r:.40}; there are {known_coders()}.")
+    return ByteCoder(match[1], int(match[2] or LEVELS[match[1]][1]), tuple(words[:-1]))
+
+
+def parse_recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises CodecError with the words there are."""
+    first, *words = name.split("+")
+    if not words:
+        raise CodecError(f"{name!r:.60} is no recipe; wanted QUANTISER+CODER, such as int6-row+brotli11.")
+    coder = parse_coder(words)
+    return Recipe(parse_quantizer(first), coder, parse_coder(["shuffle", words[-1]]))

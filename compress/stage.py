@@ -1,0 +1,83 @@
+"""What a stage of a codec is, in prose first.
+
+A stage turns something into something smaller and back. It has a `name`, a `config()` of plain values, `encode` and
+`decode`; its `repr` is the call that makes it, and two stages with equal name and config are equal. **Same name and
+config means the same bytes, for ever**: a stage that would write other bytes gets another name. The decode half knows
+stages by the short names in a container (`decode_bytes`, `layouts`, `dequantize`) and carries no class.
+
+There are two kinds. A `Quantizer` turns a float tensor into the arrays of a *scheme* (see `dequantize`); `decode` is the
+same for all. A `Coder` turns the arrays of one stream into bytes. To register a stage is to have it tested: the shared
+tests run over `registry()` and compare each stage's bytes with a golden file.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .container_read import open_stream
+from .dequantize import dequantize
+from .layouts import Specs
+
+
+class Parts(NamedTuple):
+    """A tensor as its quantiser left it: what the container stores of it."""
+
+    name: str
+    dtype: str  # of the tensor that comes back, "bfloat16" included
+    shape: tuple[int, ...]
+    scheme: str
+    arrays: list[np.ndarray]
+
+    def restore(self) -> np.ndarray:
+        """The tensor that a reader will get."""
+        return dequantize(self.scheme, list(self.arrays), self.shape, self.dtype)
+
+
+class Stage:
+    """Name, config, repr and equality, shared by every stage."""
+
+    name: str = ""
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments by name; plain values only."""
+        return {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+class Quantizer(Stage):
+    """Float tensors to small integers and what is needed to undo it."""
+
+    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+        """One tensor to its parts. `dtype` is the tensor's own. Raises CodecError for values that are not finite."""
+        raise NotImplementedError
+
+    def decode(self, parts: Parts) -> np.ndarray:
+        """The tensor back, within the quantiser's error."""
+        return parts.restore()
+
+
+class Coder(Stage):
+    """The arrays of one stream (one dtype) to bytes, without loss."""
+
+    chain: str = ""  # what a container's table says of it
+
+    def encode(self, arrays: list[np.ndarray]) -> bytes:
+        """Arrays of one dtype to bytes; deterministic."""
+        raise NotImplementedError
+
+    def decode(self, data: bytes, specs: Specs) -> list[np.ndarray]:
+        """The arrays of these dtypes and shapes back, equal bit for bit. Raises CodecError for any other bytes."""
+        return open_stream(self.chain, data, specs, self.decoders())
+
+    def decoders(self) -> Mapping[str, Any]:
+        """Decoders of whole arrays that this coder needs beside the general ones."""
+        return {}
