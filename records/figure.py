@@ -24,7 +24,9 @@ TEXT, SOFT, LINE, ONE, TWO, THREE, PAPER = INK
 Draw = Callable[[Any, Any, bool], None]  # (figure, axes, narrow)
 
 
-def figure(draw: Draw, alt: str, wide: tuple[float, float] = (8.4, 3.4), narrow: tuple[float, float] = (4.0, 3.2)) -> str:
+def figure(
+    draw: Draw, alt: str, wide: tuple[float, float] = (8.4, 3.4), narrow: tuple[float, float] = (4.0, 3.2)
+) -> str:
     """Draw twice and return HTML with both SVGs. `alt` is what a reader who does not see the picture is told."""
     parts = [svg(draw, alt, size, small) for size, small in ((wide, False), (narrow, True))]
     return f'<div class="wide">{parts[0]}</div><div class="narrow">{parts[1]}</div>'
@@ -36,7 +38,7 @@ def svg(draw: Draw, alt: str, size: tuple[float, float], narrow: bool) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings = {
+    settings: dict[str, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": f"{alt}{narrow}",
         "font.size": 10,
@@ -53,7 +55,7 @@ def svg(draw: Draw, alt: str, size: tuple[float, float], narrow: bool) -> str:
         "axes.grid.axis": "y",
         "axes.axisbelow": True,
     }
-    with rc_context(settings):
+    with rc_context(settings):  # type: ignore[arg-type]
         canvas = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(canvas)
         axes = canvas.add_subplot()

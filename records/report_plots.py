@@ -30,18 +30,21 @@ def training_curve(train: list[tuple[float, float]], validation: list[tuple[floa
             label(axes, validation[-1], "validation", TWO, (-4, -14), "right")
 
     first, last = (validation or train)[0][1], (validation or train)[-1][1]
-    told = f"Training curve: {'validation' if validation else 'training'} loss falls from {first:.3f} to {last:.3f} nats per token."
+    what = "validation" if validation else "training"
+    told = f"Training curve: {what} loss goes from {first:.3f} to {last:.3f} nats per token."
     return figure(draw, told)
 
 
-def label(axes: Any, point: tuple[float, float], text: str, colour: str, offset: tuple[int, int], side: str = "left") -> None:
+def label(
+    axes: Any, point: tuple[float, float], text: str, colour: str, offset: tuple[int, int], side: str = "left"
+) -> None:
     """A word beside a curve, in its colour: no legend to look up."""
     axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, ha=side)
 
 
 def bars(rows: list[tuple[str, float, str, bool]], axis: str, alt: str, limit: tuple[float, str] | None = None) -> str:
     """Horizontal bars, best first as given: (name, value, text at its end, highlighted). `limit` draws a line."""
-    height = 0.55 + 0.30 * len(rows)
+    height = 0.42 + 0.29 * len(rows)
 
     def draw(_: Any, axes: Any, narrow: bool) -> None:
         places = range(len(rows))
@@ -62,10 +65,20 @@ def bars(rows: list[tuple[str, float, str, bool]], axis: str, alt: str, limit: t
             word.set_color(TEXT)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_color(LINE)
-        axes.set_xlabel(axis)
+        axes.spines["bottom"].set_visible(False)
+        axes.tick_params(axis="x", length=0, labelbottom=False)  # every bar carries its number
+        axes.set_title(axis, loc="left", fontsize=9, color=SOFT, pad=8 if not limit else 18)
         if limit:
             axes.axvline(limit[0], color=THREE, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(limit[1], (limit[0], -0.7), color=THREE, ha="right", xytext=(-3, 0), textcoords="offset points", annotation_clip=False)
+            axes.annotate(
+                limit[1],
+                (limit[0], -0.7),
+                color=THREE,
+                ha="right",
+                xytext=(-3, 0),
+                textcoords="offset points",
+                annotation_clip=False,
+            )
 
     return figure(draw, alt, (8.4, height), (4.0, height + 0.1))
 

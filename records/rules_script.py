@@ -110,7 +110,7 @@ def compiles(case: Case) -> Iterator[Finding]:
             yield say.ok(f"compiles{packed}", where=source.name)
         elif source.newer:
             yield say.unchecked(
-                f"not parsed by Python {sys.version_info[0]}.{sys.version_info[1]}; written for a newer one, perhaps{packed}",
+                f"Python {sys.version_info[0]}.{sys.version_info[1]} cannot parse it; a newer one may{packed}",
                 where=source.name,
                 found=source.error,
                 fix="check with the Python of the run",
