@@ -2,3 +2,5 @@
 
 A new check module is added here, in alphabetical order, and nowhere else.
 """
+
+from . import check_coverage, check_recount, check_round_trip, check_shards  # noqa: F401

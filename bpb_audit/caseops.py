@@ -1,0 +1,46 @@
+"""The lossless case transform ("CaseOps") read backwards: operators out, capitals in.
+
+The public records since April write text in small letters with four private-use operators before them, so that "The",
+"the" and "THE" share tokens. The transform loses nothing and its operators stand for no byte of the document:
+
+    U+E001 title    the next ASCII word begins with a capital      U+E001 "the"  -> "The"
+    U+E002 caps     the next ASCII word is all capitals            U+E002 "nasa" -> "NASA"
+    U+E003 next     the next ASCII letter is a capital             "i" U+E003 "phone" -> "iPhone"
+    U+E004 escape   the next character stands for itself           U+E004 U+E001 -> U+E001
+
+A word is a longest run of ASCII letters. Learnt from the rules in the public `lossless_caps_caseops_v1`; written anew.
+"""
+
+import re
+
+TITLE, CAPS, NEXT, ESCAPE = "\ue001", "\ue002", "\ue003", "\ue004"
+OPERATORS = (TITLE, CAPS, NEXT, ESCAPE)
+OPERATOR_BYTES = tuple(operator.encode() for operator in OPERATORS)
+
+_OPERATOR = re.compile(f"{ESCAPE}(.)|{CAPS}([a-z]{{2,}})|[{TITLE}{NEXT}]([a-z])", re.DOTALL)
+_STRAY = re.compile(f"[{TITLE}{CAPS}{NEXT}{ESCAPE}]")
+
+
+def _restore(match: re.Match[str]) -> str:
+    escaped, word, letter = match.groups()
+    return escaped or (word or letter).upper()
+
+
+def restore_case(text: str) -> str | None:
+    """The document behind transformed `text`; None when an operator stands where the transform never writes one.
+
+    A title operator inside a word, or an escape before anything but an operator, is such a place: that text was made
+    by something else, and no claim of losslessness holds for it.
+    """
+    for match in _OPERATOR.finditer(text):
+        start, sign = match.start(), text[match.start()]
+        inside = start > 0 and text[start - 1].isascii() and text[start - 1].isalpha()
+        if sign == ESCAPE and match.group(1) not in OPERATORS:
+            return None
+        if sign in (TITLE, CAPS) and inside:
+            return None
+    restored = _OPERATOR.sub(_restore, text)
+    escaped = sum(text.count(ESCAPE + operator) for operator in OPERATORS)
+    if len(_STRAY.findall(restored)) != escaped:
+        return None
+    return restored

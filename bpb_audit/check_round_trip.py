@@ -1,0 +1,69 @@
+"""Rule PG111: whether the tokens give the documents back, at one of three levels."""
+
+from collections.abc import Iterator
+
+from .check_recount import NEED_DOCS, NEED_SHARDS, NEED_TOKENIZER
+from .evidence import Evidence
+from .finding import Finding, failed, passed, unchecked
+from .inputs import recount
+from .round_trip import Level
+from .rules import rule
+
+
+@rule("PG111", "round trip of the documents")
+def round_trip(evidence: Evidence) -> Iterator[Finding]:
+    """Decodes every document of the shards and compares it with the raw one: exact, loose, or lossy.
+
+    loose means equal up to white space, invisible characters and Unicode compatibility form, the level of the
+    challenge's own tokenizers. lossy means that text is gone: case folded, accents stripped, unknown characters
+    dropped. Byte sums can agree all the same, so the texts are compared. The first lost characters are shown.
+
+    Fix: a reversible transform, byte fallback, and no case folding; the score of a lossy tokenizer is not comparable.
+    """
+    found = recount(evidence)
+    if found is None:
+        yield unchecked("no shards to decode.", fix=NEED_SHARDS)
+        return
+    survey, inputs = found.survey, found.inputs
+    if inputs.vocabulary is None:
+        yield unchecked("no tokenizer that can decode these shards.", fix=NEED_TOKENIZER)
+        return
+    if inputs.docs is None:
+        yield unchecked("no raw documents to compare the decoded ones with.", fix=NEED_DOCS)
+        return
+    exact, loose, cut = (survey.levels[level] for level in (Level.EXACT, Level.LOOSE, Level.CUT))
+    lossy = survey.levels[Level.LOSSY] - survey.strangers
+    told = f"{exact:,} exact, {loose:,} equal up to white space and NFKC, {lossy:,} lossy"
+    if cut:
+        told += f", {cut:,} cut by the end of the shards"
+    if survey.bad_case:
+        yield failed(
+            f"{survey.bad_case:,} documents hold case operators in impossible places; they cannot be undone.",
+            found=f"{survey.bad_case:,} documents",
+            expected="0",
+            fix="export the shards with the published transform",
+        )
+    if not exact + loose + lossy:
+        yield unchecked(
+            "no document of the shards has its raw document in place, so none could be compared.",
+            fix="give the documents these shards were made from with --docs docs.jsonl",
+        )
+    elif lossy:
+        first = survey.losses[0][0]
+        shown = [
+            f"document {row.document:,} {loss.kind} at character {loss.offset:,}: "
+            f"{loss.original!r} became {loss.decoded!r}"
+            for row, loss in survey.losses[:3]
+        ]
+        yield failed(
+            f"{lossy:,} of {exact + loose + lossy:,} documents lose text: {'; '.join(shown)}.",
+            f"{inputs.stream.place(first.position)}:document {first.document}",
+            told,
+            "every document exact, or equal up to white space and NFKC",
+            "use a reversible transform with byte fallback; a lossy tokenizer's bits per byte are not comparable",
+        )
+    else:
+        level = "exact" if not loose else "equal up to white space and NFKC"
+        yield passed(
+            f"every document compared comes back {level}.", inputs.stream.files[0].name, told, "no lossy document"
+        )

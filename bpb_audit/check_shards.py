@@ -1,0 +1,264 @@
+"""Rules PG60x: whether the shards are whole, belong to the documents, and were made by this tokenizer."""
+
+import json
+from collections.abc import Iterator
+
+from .check_recount import NEED_DOCS, NEED_SHARDS, NEED_TOKENIZER
+from .errors import AuditError
+from .evidence import Evidence
+from .finding import Finding, failed, passed, unchecked
+from .identity import locate, overlap
+from .inputs import recount
+from .round_trip import Level
+from .rules import rule
+from .shard_reader import find_shards, find_sidecars, open_stream, read_header
+
+IMPOSSIBLE_SHARE = 0.02  # neighbours a regex pre-split may keep apart; wrong pairs show far more
+OVERLAP_SHARE = 0.01
+
+
+@rule("PG601", "shard files whole")
+def whole(evidence: Evidence) -> Iterator[Finding]:
+    """Every shard and sidecar: magic 20240520, version 1, and exactly as many values as the header says.
+
+    Also compares the counts of a `manifest.json` beside the shards, where there is one. Fix: write or fetch it again.
+    """
+    if evidence.shards is None:
+        yield unchecked("no shards to read.", fix=NEED_SHARDS)
+        return
+    folder = evidence.shards
+    files = find_shards(folder, "val") + find_shards(folder, "train") + find_sidecars(folder)
+    if not files:
+        yield unchecked(f"no fineweb_*.bin in {folder}.", fix=NEED_SHARDS)
+        return
+    counts: dict[str, int] = {}
+    for path in files:
+        try:
+            counts[path.name] = read_header(path)
+        except AuditError as error:
+            yield failed(str(error), path.name, fix="write or fetch the file again")
+    for name, wanted in _manifest_tokens(folder / "manifest.json").items():
+        if name in counts and counts[name] != wanted:
+            yield failed(
+                "the manifest and the shard disagree.",
+                name,
+                f"{counts[name]:,} tokens",
+                f"{wanted:,} tokens",
+                "export again",
+            )
+    if len(counts) == len(files):
+        yield passed(
+            f"{len(files)} files have a right header and the size it says.",
+            str(folder),
+            f"{sum(counts.values()):,} values",
+        )
+
+
+def _manifest_tokens(path) -> dict[str, int]:  # type: ignore[no-untyped-def]
+    """Tokens by file name from a manifest.json of the lab; empty when there is none or it says nothing of the kind."""
+    try:
+        files = json.loads(path.read_bytes())["files"]
+        return {name: entry["tokens"] for name, entry in files.items() if isinstance(entry.get("tokens"), int)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+@rule("PG602", "token ids inside the vocabulary")
+def in_range(evidence: Evidence) -> Iterator[Finding]:
+    """Every token id of the validation shards must be below the vocabulary's size. Fix: name the right tokenizer."""
+    found = _recounted(evidence)
+    if isinstance(found, Finding):
+        yield found
+        return
+    vocabulary, counts = found.inputs.vocabulary, found.survey.counts
+    largest = int(counts.nonzero()[0].max())
+    if vocabulary is None:
+        yield unchecked(f"largest id {largest:,}; there is no tokenizer to say what is allowed.", fix=NEED_TOKENIZER)
+        return
+    where = found.inputs.stream.files[0].name
+    beyond = int(counts[len(vocabulary) :].sum())
+    if beyond:
+        yield failed(
+            f"{beyond:,} tokens are beyond the vocabulary of {len(vocabulary):,}.",
+            where,
+            f"largest id {largest:,}",
+            f"below {len(vocabulary):,}",
+            "name the tokenizer that made these shards with --tokenizer FILE",
+        )
+    else:
+        yield passed(
+            "every id is inside the vocabulary.", where, f"largest id {largest:,}", f"below {len(vocabulary):,}"
+        )
+
+
+@rule("PG603", "documents in the shards")
+def document_count(evidence: Evidence) -> Iterator[Finding]:
+    """Counts documents by their mark (BOS), and compares with the number asked for and the raw documents there are.
+
+    The challenge's validation split is the first 50,000 documents. Fewer means a partial split, whose score is not
+    comparable; more means another split. Fix: export exactly the first N documents, each after one BOS.
+    """
+    found = _recounted(evidence)
+    if isinstance(found, Finding):
+        yield found
+        return
+    survey, wanted = found.survey, evidence.documents
+    where = found.inputs.stream.files[0].name
+    marks = int(survey.counts[found.inputs.bos])
+    told = f"{marks:,} document marks (id {found.inputs.bos}) in {survey.tokens:,} tokens"
+    if survey.headless or not marks:
+        yield failed(
+            "the shards do not begin with a document mark: they are cut, or another tokenizer's.",
+            where,
+            told,
+            "a document mark first",
+            "export whole documents, each after one BOS",
+        )
+    elif wanted is not None and marks != wanted:
+        yield failed(
+            "the shards hold another number of documents.", where, told, f"{wanted:,}", "export the first N documents"
+        )
+    elif survey.unpaired:
+        yield unchecked(
+            f"{told}, but the raw documents end after {survey.raw_documents or 0:,}.",
+            where,
+            "give all validation documents",
+        )
+    elif found.inputs.docs is None and wanted is None:
+        yield unchecked(f"{told}; nothing says how many there should be.", where, NEED_DOCS)
+    else:
+        yield passed("one document mark for each document.", where, told, f"{wanted or marks:,} documents")
+
+
+@rule("PG604", "unknown tokens")
+def unknown(evidence: Evidence) -> Iterator[Finding]:
+    """Counts the unknown token. Each stands for text that is lost and counts no bytes. Fix: byte fallback."""
+    found = _recounted(evidence)
+    if isinstance(found, Finding):
+        yield found
+        return
+    vocabulary = found.inputs.vocabulary
+    if vocabulary is None:
+        yield unchecked("no tokenizer that says which id is unknown.", fix=NEED_TOKENIZER)
+        return
+    times = 0 if vocabulary.unknown is None else int(found.survey.counts[vocabulary.unknown])
+    where, told = found.inputs.stream.files[0].name, f"{times:,} of {found.survey.tokens:,} tokens"
+    if times:
+        yield failed("text was lost in unknown tokens.", where, told, "0", "use a vocabulary with byte fallback")
+    else:
+        yield passed("no unknown token.", where, told, "0")
+
+
+@rule("PG605", "document order against the raw documents")
+def order(evidence: Evidence) -> Iterator[Finding]:
+    """Document i of the shards must be document i of the raw file: validation is its first N documents, in order.
+
+    Documents that do not match in place are looked for in the whole file, which tells a shifted or shuffled export from
+    another text. Fix: export the documents in file order, or give the file they were exported from.
+    """
+    found = _recounted(evidence)
+    if isinstance(found, Finding):
+        yield found
+        return
+    survey, docs = found.survey, found.inputs.docs
+    if found.inputs.vocabulary is None or docs is None:
+        need = NEED_DOCS if docs is None else NEED_TOKENIZER
+        yield unchecked("decoded documents and raw ones are both needed to compare their order.", fix=need)
+        return
+    where = found.inputs.stream.files[0].name
+    if not survey.strangers:
+        yield passed(
+            "every document of the shards that has a raw one stands in its place.",
+            where,
+            f"{survey.paired:,} documents",
+        )
+        return
+    places = locate(survey.lost, docs)
+    moved = len(places.moved)
+    compared = survey.documents - survey.unpaired
+    told = f"{survey.strangers:,} of {compared:,} documents out of place, {moved:,} found elsewhere"
+    if moved:
+        document, line = min(places.moved)
+        shift = f", all shifted by {places.shift:,}" if places.shift is not None else ""
+        says = (
+            f"documents are out of order: document {document:,} of the shards is line {line:,} of the raw file{shift}."
+        )
+    else:
+        says = "the shards hold another text than these raw documents."
+    yield failed(
+        says, where, told, "document i = line i", "export in file order, or give the file the shards were made from"
+    )
+
+
+@rule("PG606", "validation documents in the training shards")
+def leak(evidence: Evidence) -> Iterator[Finding]:
+    """Looks for whole validation documents (16 tokens and more) among the documents of the training shards.
+
+    In public, an export with a wrong default put 80% of the validation documents into training. Single honest
+    duplicates occur in web text, so less than 1% passes and is named. Fix: train on documents after the first N only.
+    """
+    if evidence.shards is None:
+        yield unchecked("no shards to compare.", fix=NEED_SHARDS)
+        return
+    training = find_shards(evidence.shards, "train")
+    if not training:
+        yield unchecked(
+            "no training shards beside the validation shards.", str(evidence.shards), "add fineweb_train_*.bin"
+        )
+        return
+    found = recount(evidence)
+    if found is None:
+        return
+    seen = overlap(found.inputs.stream, open_stream(training), found.inputs.bos)
+    told = f"{seen.shared:,} of {seen.validation:,} validation documents among {seen.training:,} training documents"
+    if seen.shared > OVERLAP_SHARE * seen.validation:
+        at, place = seen.first or (0, "")
+        yield failed(
+            f"validation documents were trained on (first: document {at:,} is {place}).",
+            training[0].name,
+            told,
+            "0",
+            "export training shards from the documents after the first N only, and train again",
+        )
+    else:
+        yield passed("training shards hold no validation document beyond chance.", training[0].name, told, "below 1%")
+
+
+@rule("PG607", "tokenizer made these shards")
+def right_pair(evidence: Evidence) -> Iterator[Finding]:
+    """Whether this tokenizer could have made these shards at all, even without the raw documents.
+
+    Three signs: every document decodes to UTF-8; every id is in range; and no neighbours that the encoder would have
+    merged (a BPE encoder leaves none, exactly none with SentencePiece). Fix: name the tokenizer of these shards.
+    """
+    found = _recounted(evidence)
+    if isinstance(found, Finding):
+        yield found
+        return
+    survey, vocabulary = found.survey, found.inputs.vocabulary
+    if vocabulary is None:
+        yield unchecked("no tokenizer to hold against the shards.", fix=NEED_TOKENIZER)
+        return
+    share = survey.pairs_impossible / max(survey.pairs_seen, 1)
+    allowed = 1e-5 if vocabulary.merges_exact else IMPOSSIBLE_SHARE
+    told = f"{survey.pairs_impossible:,} of {survey.pairs_seen:,} neighbours it would have merged"
+    told += f", {survey.bad_utf8:,} documents not UTF-8"
+    where, fix = str(found.inputs.tokenizer_path), "name the tokenizer that made these shards with --tokenizer FILE"
+    read = survey.documents
+    if share > allowed:
+        yield failed(
+            "this tokenizer cannot have made these shards.", where, told, f"at most {allowed:.3%} of neighbours", fix
+        )
+    elif survey.bad_utf8 > 0.01 * read + 2:
+        yield failed("documents decode to bytes that are not UTF-8.", where, told, "0 documents", fix)
+    elif not survey.pairs_seen and not survey.levels[Level.EXACT] + survey.levels[Level.LOOSE]:
+        yield unchecked(
+            "this kind of vocabulary leaves no trace in its shards; only raw documents can tell.", where, NEED_DOCS
+        )
+    else:
+        yield passed("nothing contradicts that this tokenizer made these shards.", where, told, "none")
+
+
+def _recounted(evidence: Evidence):  # type: ignore[no-untyped-def]
+    found = recount(evidence)
+    return unchecked("no shards to look into.", fix=NEED_SHARDS) if found is None else found

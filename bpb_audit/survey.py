@@ -1,0 +1,249 @@
+"""One pass over shards, sidecar and raw documents that gathers every number the rules speak of.
+
+Documents of the shards lie between two BOS; document i is held against line i of the raw documents. A batch of some
+thousand documents is decoded in one gather; only documents whose bytes differ are looked at one by one. Memory is that
+of a batch, whatever the corpus.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from .counting import Follower, per_document, table_bytes
+from .documents import Document, read_documents
+from .errors import AuditError
+from .round_trip import Level, Loss, as_text, compare, first_loss, loose, same_document
+from .shard_reader import Batch, Stream, documents
+from .vocabulary import ByteTable, Vocabulary, finish, gather, widen
+
+PAIR_SAMPLE = 1 << 16  # tokens a batch in which neighbours are looked up
+KEPT = 8  # examples kept of each kind
+LOST_KEPT = 100_000  # documents whose place is looked for
+SPECIAL_TEXT = ("<s>", "</s>", "<pad>", "<unk>", "<bos>", "<eos>", "<|endoftext|>", "<|bos|>")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One document, counted every way; None where that evidence is absent."""
+
+    document: int  # from 0
+    position: int  # of its BOS in the token stream
+    line: int | None
+    raw: int | None
+    decoded: int | None
+    table: int | None
+    sidecar: int | None
+
+
+@dataclass(slots=True)
+class Survey:
+    """Everything counted in one pass. Sums are over the documents named beside them.
+
+    counts: (65536,) int64 occurrences of each id. sidecar_sums: (65536,) float64, sidecar bytes charged to each id.
+    `paired` documents have their raw document in place, perhaps damaged; sums with `paired` in the name cover those.
+    """
+
+    tokens: int = 0
+    documents: int = 0
+    headless: bool = False
+    bos: int = 1
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(1 << 16, np.int64))
+    sidecar_sums: np.ndarray = field(default_factory=lambda: np.zeros(1 << 16))
+    table: int | None = None  # official table of the tokenizer file, all tokens
+    given: int | None = None  # the table that was shipped, all tokens
+    sidecar: int | None = None
+    decoded: int | None = None  # bytes of the decoded documents
+    levels: dict[Level, int] = field(default_factory=lambda: dict.fromkeys(Level, 0))
+    paired: int = 0
+    paired_raw: int = 0
+    paired_outer: int = 0  # white space at both ends of raw documents, bytes
+    paired_decoded: int = 0
+    paired_table: int = 0
+    paired_sidecar: int = 0
+    sidecar_rows: list[Row] = field(default_factory=list)  # first documents where sidecar and raw differ
+    sidecar_wrong: int = 0
+    losses: list[tuple[Row, Loss]] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)  # loose text key -> document, for those not found in place
+    strangers: int = 0  # documents that are another text than the raw one in their place
+    unpaired: int = 0  # documents of the shards beyond the raw documents
+    bad_utf8: int = 0
+    bad_case: int = 0  # documents whose case operators cannot be undone
+    special: dict[str, int] = field(default_factory=dict)  # special-token text -> raw documents that hold it
+    inner_silent: int = 0  # tokens of no text inside documents
+    pairs_seen: int = 0
+    pairs_impossible: int = 0
+    raw_documents: int | None = None  # documents read from the file
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read: `stream` of shards, and whatever else there is."""
+
+    stream: Stream
+    vocabulary: Vocabulary | None = None
+    table: ByteTable | None = None  # the shipped one
+    sidecar: Stream | None = None
+    docs: Path | None = None
+    bos: int = 1
+
+
+def key_of(text: str) -> str:
+    """A short key that two documents share when they are equal at the loose level."""
+    return blake2b(loose(text).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def run(plan: Plan) -> Survey:
+    """The pass. Raises AuditError for damaged files; what merely disagrees is counted."""
+    found = Survey(bos=plan.bos, table=None if plan.vocabulary is None else 0)
+    found.given = None if plan.table is None else 0
+    found.sidecar = None if plan.sidecar is None else 0
+    found.decoded = None if plan.vocabulary is None else 0
+    follower = Follower(plan.sidecar) if plan.sidecar else None
+    raw = read_documents(plan.docs) if plan.docs else None
+    found.raw_documents = None if raw is None else 0
+    before: int | None = None
+    wide = widen(plan.vocabulary, 1 << 16) if plan.vocabulary else None
+    for batch in documents(plan.stream, plan.bos):
+        _count(batch, found, plan, before)
+        side = follower.take(len(batch.ids)) if follower else None
+        if side is not None:
+            found.sidecar_sums += np.bincount(batch.ids, side, minlength=1 << 16)
+        if plan.vocabulary is not None:
+            _neighbours(batch, found, plan.vocabulary)
+        _documents(batch, found, plan, wide, side, raw, before)
+        found.tokens += len(batch.ids)
+        found.documents += len(batch.starts) - 1
+        before = int(batch.ids[-1])
+    if found.sidecar is not None:
+        found.sidecar = int(found.sidecar_sums.sum())
+    return found
+
+
+def _count(batch: Batch, found: Survey, plan: Plan, before: int | None) -> None:
+    found.headless |= batch.headless and batch.first == 0
+    found.counts += np.bincount(batch.ids, minlength=1 << 16)
+    if plan.table is not None:
+        found.given = (found.given or 0) + int(table_bytes(batch.ids, plan.table, before).sum())
+
+
+def _neighbours(batch: Batch, found: Survey, vocabulary: Vocabulary) -> None:
+    """Look up adjacent pairs that the encoder would have merged, in the head of each batch."""
+    if vocabulary.merges is None or not len(vocabulary.merges):
+        return
+    sample = batch.ids[: PAIR_SAMPLE + 1].astype(np.int64)
+    pairs = sample[:-1] * len(vocabulary) + sample[1:]
+    at = np.minimum(np.searchsorted(vocabulary.merges, pairs), len(vocabulary.merges) - 1)
+    found.pairs_seen += len(pairs)
+    found.pairs_impossible += int((vocabulary.merges[at] == pairs).sum())
+
+
+def _documents(
+    batch: Batch,
+    found: Survey,
+    plan: Plan,
+    vocabulary: Vocabulary | None,
+    side: np.ndarray | None,
+    raw: Iterator[Document] | None,
+    before: int | None,
+) -> None:
+    starts = batch.starts
+    if vocabulary is None and side is None:
+        return
+    table_sums = side_sums = None
+    if side is not None:
+        side_sums = per_document(side, starts).tolist()
+    text, ends = b"", [0] * len(starts)
+    if vocabulary is not None:
+        counted = table_bytes(batch.ids, vocabulary.table, before)
+        table_sums = per_document(counted, starts).tolist()
+        found.table = (found.table or 0) + sum(table_sums)
+        flat, token_ends = gather(vocabulary, batch.ids)
+        text = flat.tobytes()
+        ends = np.append(0, token_ends)[starts].tolist()
+    for j in range(len(starts) - 1):
+        row = Row(
+            found.documents + j,
+            batch.first + int(starts[j]),
+            None,
+            None,
+            None,
+            table_sums[j] if table_sums else None,
+            side_sums[j] if side_sums else None,
+        )
+        document = next(raw, None) if raw else None
+        decoded = None
+        if vocabulary is not None:
+            decoded = _decode(vocabulary, text[ends[j] : ends[j + 1]], found)
+            found.decoded = (found.decoded or 0) + len(decoded)
+        last = batch.first + int(starts[j + 1]) == plan.stream.total
+        _hold(row, document, decoded, found, raw is not None, batch.headless and j == 0, last)
+
+
+def _decode(vocabulary: Vocabulary, text: bytes, found: Survey) -> bytes:
+    try:
+        return finish(vocabulary, text)
+    except AuditError:
+        found.bad_case += 1
+        return text
+
+
+def _hold(
+    row: Row, document: Document | None, decoded: bytes | None, found: Survey, want: bool, head: bool, tail: bool
+) -> None:
+    """Hold one document of the shards against the raw one in its place."""
+    if document is None:
+        found.unpaired += want
+        if decoded is not None:
+            found.bad_utf8 += not _is_utf8(decoded)
+        return
+    found.raw_documents = (found.raw_documents or 0) + 1
+    for word in SPECIAL_TEXT:
+        if word in document.text:
+            found.special[word] = found.special.get(word, 0) + 1
+    level = Level.EXACT
+    if decoded is not None and decoded != document.raw:
+        found.bad_utf8 += not _is_utf8(decoded)
+        level = compare(document.text, as_text(decoded), head_cut=head, tail_cut=tail)
+    raw_bytes = len(document.raw)
+    row = Row(
+        row.document,
+        row.position,
+        document.line,
+        raw_bytes,
+        None if decoded is None else len(decoded),
+        row.table,
+        row.sidecar,
+    )
+    found.levels[level] += 1
+    if level is Level.LOSSY and decoded is not None:
+        if len(found.lost) < LOST_KEPT:
+            found.lost[key_of(as_text(decoded))] = row.document
+        if not same_document(document.text, as_text(decoded)):
+            found.strangers += 1
+            return
+        if len(found.losses) < KEPT:
+            found.losses.append((row, first_loss(document.text, as_text(decoded))))
+    if level is Level.CUT:
+        return
+    found.paired += 1
+    found.paired_raw += raw_bytes
+    found.paired_outer += raw_bytes - len(document.text.strip().encode("utf-8"))
+    found.paired_decoded += row.decoded or 0
+    found.paired_table += row.table or 0
+    if row.sidecar is not None:
+        found.paired_sidecar += row.sidecar
+        if row.sidecar != raw_bytes:
+            found.sidecar_wrong += 1
+            if len(found.sidecar_rows) < KEPT:
+                found.sidecar_rows.append(row)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
