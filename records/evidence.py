@@ -6,6 +6,7 @@ with d decimals agrees with a logged number when both round to the same d decima
 
 import re
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -134,8 +135,12 @@ class Case:
         if self.claims is None or self.claims.val_bpb is None:
             return []
         claim = self.claims.val_bpb
+        # of the validations on the way only the last can be meant; with four digits an earlier one agrees by chance
         return [
-            (run, m) for run in self.runs for m in (*run.finals, *run.validations) if agrees(claim, m.val_bpb, m.digits)
+            (run, m)
+            for run in self.runs
+            for m in (*run.validations[-1:], *run.finals)
+            if agrees(claim, m.val_bpb, m.digits)
         ]
 
     @cached_property
@@ -166,15 +171,19 @@ class Case:
             if len(by) >= 2
         ]
 
+    def digits(self, label: str) -> int:
+        """The most decimals any run prints under this label."""
+        return max((m.digits for run in self.runs for m in run.finals if m.label == label), default=0)
+
     @cached_property
     def mean_match(self) -> tuple[str, list[Run], float] | None:
         """The label whose mean over runs is the claim: over all runs, or over those of the claimed seeds."""
         if self.claims is None or self.claims.val_bpb is None:
             return None
         claim = self.claims.val_bpb
-        for label, runs, mean in reversed(self.label_means):
-            if near_mean(claim, mean):
-                return label, runs, mean
+        whole = [item for item in self.label_means if near_mean(claim, item[2])]
+        if whole:  # the label with most digits on most different logs
+            return max(whole, key=lambda i: (len({r.log.name for r in i[1]}), self.digits(i[0]), i[0]))
         seeds = {item.seed for item in self.claims.seeds}
         for label, runs, _ in reversed(self.label_means):
             chosen = [r for r in runs if str(r.printed_seed) in seeds or str(r.named_seed) in seeds]
@@ -202,6 +211,11 @@ class Case:
             if run not in unique:
                 unique.append(run)
         return unique
+
+
+def with_facts(runs: list[Run], others: list[Run], has: Callable[[Run], bool]) -> list[Run]:
+    """Those of `runs` that have a fact, else those of `others`: a score and its sizes may stand in different logs."""
+    return [run for run in runs if has(run)] or [run for run in others if has(run)]
 
 
 def near_mean(claim: str, mean: float) -> bool:

@@ -1,8 +1,9 @@
 """RC2xx: submission.json: is it JSON, does it say what the rules ask, in the right types."""
 
+import statistics
 from collections.abc import Iterator
 
-from .evidence import Case
+from .evidence import Case, agrees, near_mean
 from .finding import Finding
 from .rules import Say, rule
 from .submission import NINE, read_date
@@ -119,3 +120,58 @@ def iso_date(case: Case) -> Iterator[Finding]:
         )
     else:
         yield say.ok(f"dated {claims.date}", where=claims.file)
+
+
+@rule("RC205", "val_loss is in the logs")
+def loss_in_logs(case: Case) -> Iterator[Finding]:
+    """The claimed `val_loss` is a loss (nats per token) that a log prints, or the mean over runs of one.
+
+    Matched by value, as RC301 does for the score. A value that the logs print as bits per byte is a mixed-up field.
+    Other numbers fail. Without a claim or a log it is UNCHECKED.
+
+    Fix: copy `val_loss` from the line that prints the claimed score.
+    """
+    say, claims = Say("RC205"), case.claims
+    scores = [(run, m) for run in case.runs for m in (*run.validations[-1:], *run.finals)]
+    if claims is None or claims.val_loss is None or not scores:
+        yield say.unchecked("no val_loss is claimed" if claims else "no readable submission.json")
+        return
+    claim = claims.val_loss
+    hit = next(((run, m) for run, m in scores if m.val_loss is not None and agrees(claim, m.val_loss, m.digits)), None)
+    if hit:
+        yield say.ok("a loss that a log prints", where=f"{hit[0].log.name}:{hit[1].line}", found=f"{hit[1].val_loss}")
+        return
+    for label, runs, bpb_mean in case.label_means:
+        lines = [next(m for m in reversed(run.finals) if m.label == label) for run in runs]
+        losses = [m.val_loss for m in lines if m.val_loss is not None]
+        seeds = {item.seed for item in claims.seeds}
+        chosen = [
+            m.val_loss
+            for run, m in zip(runs, lines, strict=True)
+            if m.val_loss is not None and {str(run.printed_seed), str(run.named_seed)} & seeds
+        ]
+        for group in (losses, chosen):
+            if len(group) > 1 and near_mean(claim, statistics.fmean(group)):
+                yield say.ok(f"the mean of {len(group)} runs ({label})", found=f"{statistics.fmean(group):.8f}")
+                return
+        if near_mean(claim, bpb_mean):
+            yield say.fail(
+                "val_loss holds bits per byte, not nats per token",
+                where=claims.file,
+                found=f"{claim} is the mean bits per byte of {len(runs)} runs",
+                expected=f"{statistics.fmean(losses):.6f}" if losses else "nats per token",
+                fix="give nats per token in val_loss, bits per byte in val_bpb",
+            )
+            return
+    listed = [float(item.val_loss) for item in claims.seeds if item.val_loss]
+    if len(listed) > 1 and near_mean(claim, statistics.fmean(listed)):
+        yield say.ok(f"the mean of {len(listed)} claimed seeds", found=f"{statistics.fmean(listed):.8f}")
+        return
+    run, metric = min(scores, key=lambda pair: abs((pair[1].val_loss or 1e9) - float(claim)))
+    yield say.fail(
+        "no log prints the claimed val_loss, and no mean over runs is it",
+        where=f"{run.log.name}:{metric.line}",
+        found=f"nearest {metric.val_loss}",
+        expected=claim,
+        fix="copy it from the line of the claimed score",
+    )

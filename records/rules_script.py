@@ -265,46 +265,51 @@ def no_outside_reads(case: Case) -> Iterator[Finding]:
 
 @rule("RC505", "log and script belong together")
 def same_source(case: Case) -> Iterator[Finding]:
-    """Where a log holds the source that ran, it is the source in the folder.
+    """Where a log holds the source that ran, it is a source in the folder.
 
-    Compared line by line, ends of lines aside, with the script as it lies there and with what is inside a packed one.
-    Another source fails. A log without a dump is UNCHECKED: nothing ties it to this script.
+    Compared line by line, white space at the ends of lines and blank lines aside, with every script of the folder, as
+    it lies there and with what is inside a packed one. Another source fails, with the first line that differs. A log
+    without a dump is UNCHECKED: nothing ties it to this script.
 
     Fix: ship the script that ran; a record is never edited after its run.
     """
-    say, found = Say("RC505"), sources(case)
+    say, script = Say("RC505"), case.folder.script
     dumps = [
         (run, s)
         for run in case.supporting or case.runs
         for s in run.log.sources
         if run.first <= s[1] + 400 and s[0] <= run.last
     ]
-    if not found or not dumps:
-        yield say.unchecked(
-            "no log holds the source that ran" if found else "no script to compare",
-            where=found[0].name if found else "",
-        )
+    if script is None or not dumps:
+        yield say.unchecked("no log holds the source that ran" if script else "no script", where=script or "")
         return
-    mine = {_lines(text) for source in found for text in (source.text, source.body)}
-    for name in sorted({run.log.name for run, _ in dumps}):
-        texts = [s for run, s in dumps if run.log.name == name]
-        if any(_lines(text) in mine for _, _, text in texts):
-            yield say.ok("the dumped source is the script", where=f"{name}:{texts[0][0]}")
+    scripts = [script, *sorted(n for n in case.folder.files if n.endswith(".py") and n != script)]
+    mine: dict[tuple[str, ...], str] = {}
+    for name in scripts:
+        source = script_source(case.folder, name)
+        for text in (source.text, source.body):
+            mine.setdefault(bare(text), name)
+    for log_name in sorted({run.log.name for run, _ in dumps}):
+        texts = [s for run, s in dumps if run.log.name == log_name]
+        same = next((mine[bare(text)] for _, _, text in texts if bare(text) in mine), None)
+        if same:
+            yield say.ok(f"the dumped source is {same}", where=f"{log_name}:{texts[0][0]}")
             continue
         first, _, text = texts[0]
-        ours, theirs = found[0].body.splitlines(), text.splitlines()
+        nearest = min(mine, key=lambda lines: abs(len(lines) - len(bare(text))))
+        ours, theirs = nearest, bare(text)
         line = next(
-            (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a.rstrip() != b.rstrip()),
-            min(len(ours), len(theirs)),
+            (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
         )
         yield say.fail(
-            "the log holds another source than the script",
-            where=f"{name}:{first + line}",
-            found=(theirs[line].strip() if line < len(theirs) else "the dump ends")[:100],
-            expected=(ours[line].strip() if line < len(ours) else "the script ends")[:100],
+            f"the log holds another source than {mine[nearest]}",
+            where=f"{log_name}:{first}",
+            found=(theirs[line] if line < len(theirs) else "the dump ends")[:100],
+            expected=(ours[line] if line < len(ours) else "the script ends")[:100],
             fix="ship the script that ran",
         )
 
 
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line.rstrip() for line in text.strip().splitlines() if line.strip())
+def bare(text: str) -> tuple[str, ...]:
+    """The lines of a source without blank ones, and without white space around them."""
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -1,42 +1,53 @@
 """RC4xx: bytes: as claimed, as logged, and as shipped in this very folder, each against 16,000,000."""
 
+import base64
+import lzma
 from collections.abc import Iterator
 
-from .evidence import Case, Run
+from .evidence import Case, Run, with_facts
 from .finding import Finding
 from .rules import Say, rule
 from .script_reader import local_modules
 from .submission import CAP
 
+WRAPPER = 80  # bytes of `exec(lzma.decompress(base64.b85decode(...)))` around the packed text
+
 
 def totals(run: Run) -> list[tuple[int, str, int]]:
-    """(line, label, bytes) of the totals a run's log states, whole artifacts only, in order."""
+    """(line, label, bytes) of the totals of whole artifacts that a run's log states, in order."""
+    names = ("artifact_bytes", "artifact size", "bytes_total", "total_bytes")
     return [
         (line, label, size)
         for line, label, size in run.log.sizes
-        if run.first <= line <= run.last
-        and ("total" in label.lower() or label.lower() in ("artifact_bytes", "artifact size", "bytes_total"))
-        and "compress" not in label.lower().replace("compressed", "")
-        and size > 1_000
+        if run.first <= line <= run.last and ("total" in label.lower() or label.lower() in names) and size > 1_000
     ]
 
 
 def last_total(run: Run) -> tuple[int, str, int] | None:
-    """The total the run ends on; the first one of upstream's script is the raw model and is passed over."""
+    """The total a run ends on. The first one that the public script prints is of the raw model: it is passed over."""
     found = totals(run)
     named = [item for item in found if item[1].lower().strip() != "total submission size"]
     return (named or found or [None])[-1]  # type: ignore[list-item]
 
 
+def code_sizes(run: Run) -> list[tuple[int, str, int]]:
+    """(line, label, bytes) of the code sizes a run's log states."""
+    return [
+        item for item in run.log.sizes if item[1].lower().startswith("code size") and run.first <= item[0] <= run.last
+    ]
+
+
 def model_bytes(run: Run) -> int | None:
-    """The compressed model as the log counts it: its last total without its last code size."""
-    total = last_total(run)
-    codes = [
+    """The compressed model as the log counts it: its last total without its last code size, or its own line."""
+    total, codes = last_total(run), code_sizes(run)
+    if total and codes and total[2] > codes[-1][2]:
+        return total[2] - codes[-1][2]
+    packed = [
         size
         for line, label, size in run.log.sizes
-        if label.lower().startswith("code size") and run.first <= line <= run.last
+        if label.lower().startswith("serialized model ") and run.first <= line <= run.last
     ]
-    return total[2] - codes[-1] if total and codes else None
+    return packed[-1] if packed else None
 
 
 def left(size: int) -> str:
@@ -44,47 +55,60 @@ def left(size: int) -> str:
     return f"{CAP - size:,} left" if size < CAP else f"{size - CAP:,} over" if size > CAP else "none left"
 
 
+def judge(say: Say, size: int, where: str, what: str) -> Finding:
+    """A size against the cap."""
+    if size < CAP:
+        return say.ok(f"{what} {size:,} bytes, {left(size)}", where, f"{size:,}", f"below {CAP:,}")
+    return say.fail(f"{what} {size:,} bytes, {left(size)}", where, f"{size:,}", f"below {CAP:,}", "make it smaller")
+
+
 @rule("RC401", "claimed size under the cap")
 def claimed_size(case: Case) -> Iterator[Finding]:
-    """The claimed total, and each run's logged total, is below 16,000,000 bytes (decimal, strictly).
+    """The total that submission.json claims is below 16,000,000 bytes (decimal, strictly).
+
+    The largest of `bytes_total` and the sizes in `seed_results` is judged. None stated is UNCHECKED.
 
     Fix: use a smaller model or a tighter codec; `pglab codec sweep` compares them.
     """
     say, claims = Say("RC401"), case.claims
-    stated: list[tuple[str, int]] = []
+    stated: list[tuple[int, str]] = []
     if claims is not None and claims.bytes_total is not None:
-        stated.append((f"{claims.file} ({claims.keys['bytes_total']})", claims.bytes_total))
-    for item in claims.seeds if claims else []:
-        if item.bytes_total:
-            stated.append((f"seed {item.seed} in submission.json", item.bytes_total))
-    for run in case.supporting or case.runs:
-        total = last_total(run)
-        if total:
-            stated.append((f"{run.log.name}:{total[0]}", total[2]))
-    if not stated:
-        yield say.unchecked("no total size is stated, in submission.json or in the logs")
-        return
-    where, size = max(stated, key=lambda pair: pair[1])
-    if size >= CAP:
-        yield say.fail(
-            f"{size:,} bytes, {left(size)}",
-            where=where,
-            found=f"{size:,}",
-            expected=f"below {CAP:,}",
-            fix="make the artifact smaller",
-        )
+        stated.append((claims.bytes_total, f"{claims.file} ({claims.keys['bytes_total']})"))
+    stated += (
+        [(s.bytes_total, f"{claims.file} (seed {s.seed})") for s in claims.seeds if s.bytes_total] if claims else []
+    )
+    if stated:
+        yield judge(say, *max(stated), "claimed:")
     else:
-        yield say.ok(f"{size:,} bytes at most, {left(size)}", where=where, found=f"{size:,}", expected=f"below {CAP:,}")
+        yield say.unchecked("submission.json states no total size")
+
+
+@rule("RC406", "logged size under the cap")
+def logged_size(case: Case) -> Iterator[Finding]:
+    """The total that each run's log ends on is below 16,000,000 bytes.
+
+    A log that ends on a larger total than submission.json claims is how a claim of the model alone, or of another run,
+    shows.
+
+    Fix: as RC401.
+    """
+    say = Say("RC406")
+    runs = with_facts(case.supporting, case.runs, lambda run: last_total(run) is not None)
+    ends = [(total[2], f"{run.log.name}:{total[0]}") for run in runs if (total := last_total(run))]
+    if ends:
+        yield judge(say, *max(ends), "logged:")
+    else:
+        yield say.unchecked("no log states a total size")
 
 
 @rule("RC402", "size as shipped under the cap")
 def shipped_size(case: Case) -> Iterator[Finding]:
     """The model as logged plus the code that is in the folder is below 16,000,000 bytes.
 
-    The code is `train_gpt.py` as it lies there and every local file it imports: the artifact counts the code, and
-    what is not in the folder at its counted size cannot be counted. Several public records log the size of a compressed
-    form of their script that was never written; they fail here, and the finding names both numbers. Where the artifact
-    itself is in the folder its own size is taken.
+    The code is the script as it lies there and every local file it imports: the artifact counts the code, and code
+    that is nowhere in the folder cannot be counted. Several public records log the size of a compressed form of their
+    script that was never written; they fail here, and the finding says what the code weighs when we pack it. Where the
+    artifact itself is in the folder its own size is taken.
 
     Fix: ship the packed script whose bytes were counted (`pglab record pack`).
     """
@@ -92,39 +116,42 @@ def shipped_size(case: Case) -> Iterator[Finding]:
     if script is None:
         yield say.unchecked("no script to weigh")
         return
-    sizes = [(size, run) for run in case.supporting or case.runs if (size := model_bytes(run)) is not None and size > 0]
-    artifact = case.folder.artifacts[0] if len(case.folder.artifacts) == 1 else None
-    if artifact:
-        model, source = case.folder.files[artifact], artifact
-    elif sizes:
-        model, run = max(sizes, key=lambda pair: pair[0])
-        source = run.log.name
-    else:
-        yield say.unchecked(
-            "the size of the compressed model is in no log, and no artifact is in the folder", where=script
-        )
+    runs = with_facts(case.supporting, case.runs, lambda run: bool(model_bytes(run)))
+    sizes = [(size, run.log.name) for run in runs if (size := model_bytes(run))]
+    if len(case.folder.artifacts) == 1:
+        sizes = [(case.folder.files[case.folder.artifacts[0]], case.folder.artifacts[0])]
+    if not sizes:
+        yield say.unchecked("no log states the size of the compressed model, and no artifact is here", where=script)
         return
-    parts = {script: case.folder.files[script], **{n: case.folder.files[n] for n in local_modules(case.folder, script)}}
-    total = model + sum(parts.values())
-    told = f"{model:,} (model, {source}) + " + " + ".join(f"{size:,} ({name})" for name, size in parts.items())
-    if total >= CAP:
-        yield say.fail(
-            f"as shipped {total:,} bytes, {left(total)}",
-            where=script,
-            found=told,
-            expected=f"below {CAP:,}",
-            fix="ship the packed script that was counted",
-        )
-    else:
-        yield say.ok(f"as shipped {total:,} bytes, {left(total)}", where=script, found=told, expected=f"below {CAP:,}")
+    model, source = max(sizes)
+    names = [script, *local_modules(case.folder, script)]
+    total = model + sum(case.folder.files[name] for name in names)
+    told = f"{model:,} (model, {source}) + " + " + ".join(f"{case.folder.files[n]:,} ({n})" for n in names)
+    if total < CAP:
+        yield say.ok(f"as shipped {total:,} bytes, {left(total)}", script, told, f"below {CAP:,}")
+        return
+    packed = sum(packed_size(case.folder.raw(name)) for name in names)
+    yield say.fail(
+        f"as shipped {total:,} bytes, {left(total)}; packed by us {model + packed:,}, {left(model + packed)}",
+        script,
+        told,
+        f"below {CAP:,}",
+        "ship the packed script whose bytes are counted",
+    )
+
+
+def packed_size(code: bytes) -> int:
+    """Bytes of a self-extracting script that holds `code` (lzma, base85)."""
+    return len(base64.b85encode(lzma.compress(code, preset=9 | lzma.PRESET_EXTREME))) + WRAPPER
 
 
 @rule("RC403", "claimed size is the logged one")
 def claimed_is_logged(case: Case) -> Iterator[Finding]:
-    """The claimed total is a total that a log prints: a run's own, or the mean or largest of the runs.
+    """The claimed total is one that the logs support: a total they print, or a mean of such.
 
-    Matched by value. A rounded claim (15,900,000) passes when a logged total rounds to it. Without a claim or a log it
-    is UNCHECKED.
+    Matched by value. Also accepted: the logged model plus the script as shipped, and a rounded claim (15,900,000) that
+    a logged total rounds to. The size of the model alone, without code, is not a total. Without a claim or a log it is
+    UNCHECKED.
 
     Fix: copy the total from the log.
     """
@@ -132,32 +159,42 @@ def claimed_is_logged(case: Case) -> Iterator[Finding]:
     if claims is None or claims.bytes_total is None:
         yield say.unchecked("submission.json states no total size")
         return
+    claim = claims.bytes_total
     logged = [item for run in case.runs for item in totals(run)]
-    ends = [total[2] for run in case.supporting or case.runs if (total := last_total(run))]
     if not logged:
-        yield say.unchecked("no log states a total size", found=f"{claims.bytes_total:,}")
+        yield say.unchecked("no log states a total size", found=f"{claim:,}")
         return
-    means = (
-        {round(sum(ends) / len(ends)), int(sum(ends) / len(ends)), *(sum(ends[:n]) // n for n in range(2, len(ends)))}
-        if ends
-        else set()
+    ends = [total[2] for run in case.runs if (total := last_total(run))]
+    models = [size for run in case.runs if (size := model_bytes(run))]
+    code = case.folder.files[case.folder.script] if case.folder.script else 0
+    unit = 10 ** (len(str(claim)) - len(str(claim).rstrip("0")))
+    how = ""
+    if claim in {size for _, _, size in logged}:
+        how = "a total that a log prints"
+    elif any(abs(claim - sum(part) / len(part)) <= 1 for part in means(case, ends)):
+        how = "the mean of logged totals"
+    elif claim - code in models:
+        how = "a logged model plus the script as shipped"
+    elif unit >= 1000 and any(abs(size - claim) <= unit // 2 for _, _, size in logged):
+        how = "a logged total, rounded"
+    if how:
+        yield say.ok(how, where=claims.file, found=f"{claim:,}")
+        return
+    near = min(logged, key=lambda item: abs(item[2] - claim))
+    alone = claim in models or (models and abs(claim - sum(models) / len(models)) <= 1)
+    yield say.fail(
+        "the claimed total is the model alone, without code" if alone else "no log supports the claimed total",
+        where=claims.file,
+        found=f"nearest logged {near[2]:,} ({near[1]})",
+        expected=f"{claim:,}",
+        fix="copy the total from the log",
     )
-    unit = 10 ** (len(str(claims.bytes_total)) - len(str(claims.bytes_total).rstrip("0")))
-    if claims.bytes_total in {size for _, _, size in logged}:
-        yield say.ok("a total the log prints", found=f"{claims.bytes_total:,}", where=claims.file)
-    elif any(abs(claims.bytes_total - mean) <= 1 for mean in means):
-        yield say.ok("the mean of the logged totals", found=f"{claims.bytes_total:,}", where=claims.file)
-    elif unit >= 1000 and any(abs(size - claims.bytes_total) <= unit // 2 for _, _, size in logged):
-        yield say.ok("a logged total, rounded", found=f"{claims.bytes_total:,}", where=claims.file)
-    else:
-        near = min(logged, key=lambda item: abs(item[2] - (claims.bytes_total or 0)))
-        yield say.fail(
-            "no log prints the claimed total",
-            where=claims.file,
-            found=f"nearest {near[2]:,} ({near[1]})",
-            expected=f"{claims.bytes_total:,}",
-            fix="copy the total from the log",
-        )
+
+
+def means(case: Case, ends: list[int]) -> list[list[int]]:
+    """The groups of logged totals whose mean may be claimed: all runs, and those the claim rests on."""
+    chosen = [total[2] for run in case.supporting if (total := last_total(run))]
+    return [group for group in (ends, chosen) if len(group) > 1]
 
 
 @rule("RC404", "bytes_code is the script's size")
@@ -177,8 +214,9 @@ def code_size(case: Case) -> Iterator[Finding]:
     elif claims.bytes_code == case.folder.files[script]:
         yield say.ok(f"{claims.bytes_code:,} bytes, as declared", where=script)
     else:
+        other = next((n for n, size in case.folder.files.items() if size == claims.bytes_code), "")
         yield say.fail(
-            "the declared code size is not the script's",
+            f"the declared code size is {f'that of {other}, not of {script}' if other else 'not that of the script'}",
             where=script,
             found=f"{case.folder.files[script]:,} bytes",
             expected=f"{claims.bytes_code:,} bytes",
@@ -188,41 +226,33 @@ def code_size(case: Case) -> Iterator[Finding]:
 
 @rule("RC405", "logged code size is the script's size")
 def logged_code_size(case: Case) -> Iterator[Finding]:
-    """The code size the log prints is the size of the script in the folder.
+    """The code size the log prints is the size of a script in the folder.
 
     A script that measures itself prints its own size; another number means that another file ran. A log that prints an
-    uncompressed and a compressed size passes when either is the file's, and the finding says which. No such line is
-    UNCHECKED.
+    uncompressed and a compressed size passes when either is the file's. In a folder of several scripts any of them
+    will do. No such line is UNCHECKED.
 
     Fix: ship the script that ran.
     """
     say, script = Say("RC405"), case.folder.script
-    runs = [
-        run
-        for run in case.supporting or case.runs
-        if any(label.lower().startswith("code size") for _, label, _ in run.log.sizes)
-    ]
+    runs = with_facts(case.supporting, case.runs, lambda run: bool(code_sizes(run)))
     if script is None or not runs:
         yield say.unchecked("no log prints the size of its code" if script else "no script to weigh")
         return
-    size = case.folder.files[script]
-    whole = size + sum(case.folder.files[n] for n in local_modules(case.folder, script))
-    other: list[str] = []
-    for run in runs:
-        codes = [
-            (line, label, n)
-            for line, label, n in run.log.sizes
-            if label.lower().startswith("code size") and run.first <= line <= run.last
-        ]
-        if codes and not any(n in (size, whole) for _, _, n in codes):
-            other.append(f"{run.log.name}:{codes[-1][0]} {' / '.join(f'{n:,}' for _, _, n in codes)}")
+    whole = case.folder.files[script] + sum(case.folder.files[n] for n in local_modules(case.folder, script))
+    known = {size for name, size in case.folder.files.items() if name.endswith(".py")} | {whole}
+    other = [
+        f"{run.log.name}:{code_sizes(run)[-1][0]} {' / '.join(f'{n:,}' for _, _, n in code_sizes(run))}"
+        for run in runs
+        if not any(size in known for _, _, size in code_sizes(run))
+    ]
     if other:
         yield say.fail(
             "the log measured another script than the one here",
             where=other[0].split(" ")[0],
             found="; ".join(other[:4]),
-            expected=f"{size:,} bytes ({script})",
+            expected=f"{case.folder.files[script]:,} bytes ({script})",
             fix="ship the script that ran",
         )
     else:
-        yield say.ok(f"{size:,} bytes, as {len(runs)} log(s) print", where=script)
+        yield say.ok(f"as {len(runs)} log(s) print", where=script, found=f"{case.folder.files[script]:,} bytes")

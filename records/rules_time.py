@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .evidence import Case
+from .evidence import Case, with_facts
 from .finding import Finding
 from .rules import Say, rule
 
@@ -22,7 +22,7 @@ def train_time(case: Case) -> Iterator[Finding]:
     say = Say("RC601")
     times = [
         (t, f"{run.log.name}:{line}")
-        for run in case.supporting or case.runs
+        for run in with_facts(case.supporting, case.runs, lambda run: bool(run.log.train_times))
         for line, t in run.log.train_times
         if run.first <= line <= run.last
     ]
