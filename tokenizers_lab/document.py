@@ -1,0 +1,149 @@
+"""The reader of documents: JSON lines with a `text`, or plain text; also gzipped (.gz) or zstandard (.zst).
+
+What kind of file it is follows from its name: `.jsonl`/`.json`/`.ndjson` hold one document a line, every other file is
+one document, and a folder is the `.txt` files in it in the order of their names. Text is handed on exactly as
+published: nothing is stripped, normalised or repaired, because its UTF-8 bytes are what bits per byte divides by. A
+line that cannot be read is an error with its number, never a document of zero bytes.
+"""
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .errors import VocabError
+
+LONGEST_LINE = 1 << 28  # bytes; a 100 MB document fits, a file without newlines does not eat the memory
+LINES = (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document: where it stands (`file:line`), its text, and `size`, the bytes of its UTF-8."""
+
+    where: str
+    text: str
+    size: int
+
+
+def read_documents(path: Path) -> Iterator[Document]:
+    """Every document of a file or folder, in order, one at a time. Blank lines are skipped.
+
+    Raises VocabError (naming file:line) for broken JSON, bytes that are not UTF-8, a line without a string under
+    "text", a lone surrogate, a line above 256 MiB, a torn archive; OSError when the file cannot be opened.
+    """
+    if path.is_dir():
+        files = sorted(path.glob("*.txt"))
+        if not files:
+            raise VocabError(f"{path}: a folder without .txt files; wanted documents. Name a .jsonl or .txt file.")
+        for member in files:
+            yield from read_documents(member)
+        return
+    plain_name = path.name.removesuffix(".gz").removesuffix(".zst")
+    with path.open("rb") as raw:
+        file = _unpacked(raw, path)
+        try:
+            if plain_name.endswith(LINES):
+                yield from _lines(file, path)
+            else:
+                yield _whole(file, path)
+        except _torn_errors() as error:
+            raise VocabError(f"{path}: the archive is damaged or cut off ({error}). Fetch it again.") from None
+
+
+def _torn_errors() -> tuple[type[Exception], ...]:
+    import zstandard
+
+    return (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
+
+
+def _unpacked(raw: BinaryIO, path: Path) -> BinaryIO:
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic[:2] == b"\x1f\x8b":
+        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
+    if magic == b"\x28\xb5\x2f\xfd":
+        return io.BufferedReader(_Frames(raw), 1 << 17)
+    if path.suffix in (".gz", ".zst"):
+        raise VocabError(f"{path}: starts with {magic!r}, not as {path.suffix} does. Rename or fetch it again.")
+    return raw
+
+
+class _Frames(io.RawIOBase):
+    """zstandard frames one after another; its own reader ends quietly when a file is cut off, this one raises."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        import zstandard
+
+        self._raw, self._ready = raw, b""
+        self._fresh = zstandard.ZstdDecompressor().decompressobj
+        self._frame = self._fresh()
+        self._begun = False  # inside a frame whose end was not seen yet
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            packed = self._frame.unused_data if self._frame.eof else b""
+            packed = packed or self._raw.read(1 << 14)
+            if not packed:
+                if self._begun:
+                    raise EOFError("the last frame has no end")
+                return 0
+            if self._frame.eof:
+                self._frame = self._fresh()
+            self._ready = self._frame.decompress(packed)
+            self._begun = not self._frame.eof
+        count = min(len(buffer), len(self._ready))
+        buffer[:count], self._ready = self._ready[:count], self._ready[count:]
+        return count
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[Document]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        where = f"{path}:{number}"
+        if len(line) > LONGEST_LINE:
+            raise VocabError(f"{where}: a line above {LONGEST_LINE:,} bytes; wanted one document a line.")
+        if line.isspace():
+            continue
+        try:
+            entry = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            bad = line[error.start : error.start + 4]
+            raise VocabError(
+                f"{where}: byte {error.start + 1:,} of the line is not UTF-8 ({bad!r}). Convert the file first."
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise VocabError(f'{where}: not JSON ({str(error)[:80]}); wanted {{"text": "..."}} on each line.') from None
+        text = entry.get("text") if isinstance(entry, dict) else None
+        if not isinstance(text, str):
+            raise VocabError(f'{where}: no string under "text"; wanted {{"text": "..."}} on each line.')
+        yield Document(where, text, utf8_size(text, where))
+
+
+def _whole(file: BinaryIO, path: Path) -> Document:
+    data = file.read()
+    try:
+        return Document(f"{path}:1", data.decode("utf-8"), len(data))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        bad = data[error.start : error.start + 4]
+        raise VocabError(f"{path}:{line}: byte {error.start + 1:,} is not UTF-8 ({bad!r}). Convert it first.") from None
+
+
+def utf8_size(text: str, where: str) -> int:
+    """Bytes of the UTF-8 of `text`. Raises VocabError for a lone surrogate, naming it and `where`."""
+    try:
+        return len(text) if text.isascii() else len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise VocabError(
+            f"{where}: character {error.start + 1:,} is the lone surrogate U+{ord(text[error.start]):04X}, which has "
+            "no UTF-8. Repair or drop the document before building anything from it."
+        ) from None
