@@ -17,7 +17,7 @@ TITLE, CAPS, NEXT, ESCAPE = "\ue001", "\ue002", "\ue003", "\ue004"
 OPERATORS = (TITLE, CAPS, NEXT, ESCAPE)
 OPERATOR_BYTES = tuple(operator.encode() for operator in OPERATORS)
 
-_OPERATOR = re.compile(f"{ESCAPE}(.)|{CAPS}([a-z]{{2,}})|[{TITLE}{NEXT}]([a-z])", re.DOTALL)
+_OPERATOR = re.compile(f"{ESCAPE}(.)|{CAPS}([a-z]+)|[{TITLE}{NEXT}]([a-z])", re.DOTALL)
 _STRAY = re.compile(f"[{TITLE}{CAPS}{NEXT}{ESCAPE}]")
 
 
@@ -27,20 +27,11 @@ def _restore(match: re.Match[str]) -> str:
 
 
 def restore_case(text: str) -> str | None:
-    """The document behind transformed `text`; None when an operator stands where the transform never writes one.
+    """The document behind transformed `text`; None when an operator is left with nothing to work on.
 
-    A title operator inside a word, or an escape before anything but an operator, is such a place: that text was made
-    by something else, and no claim of losslessness holds for it.
+    An operator inside a word is let pass: the transform never writes one there, but a normaliser that runs after it
+    can turn the sign before it into a letter ("32º" into "32o"), and the capital it stands for is still right.
     """
-    for match in _OPERATOR.finditer(text):
-        start, sign = match.start(), text[match.start()]
-        inside = start > 0 and text[start - 1].isascii() and text[start - 1].isalpha()
-        if sign == ESCAPE and match.group(1) not in OPERATORS:
-            return None
-        if sign in (TITLE, CAPS) and inside:
-            return None
     restored = _OPERATOR.sub(_restore, text)
-    escaped = sum(text.count(ESCAPE + operator) for operator in OPERATORS)
-    if len(_STRAY.findall(restored)) != escaped:
-        return None
-    return restored
+    escaped = sum(match[1] in OPERATORS for match in _OPERATOR.finditer(text))
+    return restored if len(_STRAY.findall(restored)) == escaped else None

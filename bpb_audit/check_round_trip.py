@@ -9,6 +9,8 @@ from .inputs import recount
 from .round_trip import Level
 from .rules import rule
 
+TOLERATED = 0.001  # share of documents: a normaliser after a case transform can damage one character in ten million
+
 
 @rule("PG111", "round trip of the documents")
 def round_trip(evidence: Evidence) -> Iterator[Finding]:
@@ -16,7 +18,8 @@ def round_trip(evidence: Evidence) -> Iterator[Finding]:
 
     loose means equal up to white space, invisible characters and Unicode compatibility form, the level of the
     challenge's own tokenizers. lossy means that text is gone: case folded, accents stripped, unknown characters
-    dropped. Byte sums can agree all the same, so the texts are compared. The first lost characters are shown.
+    dropped. One document in a thousand may be (a normaliser can meet a case operator). Byte sums can agree all the
+    same, so the texts are compared. The first lost characters are shown.
 
     Fix: a reversible transform, byte fallback, and no case folding; the score of a lossy tokenizer is not comparable.
     """
@@ -48,7 +51,7 @@ def round_trip(evidence: Evidence) -> Iterator[Finding]:
             "no document of the shards has its raw document in place, so none could be compared.",
             fix="give the documents these shards were made from with --docs docs.jsonl",
         )
-    elif lossy:
+    elif lossy > TOLERATED * (exact + loose + lossy):
         first = survey.losses[0][0]
         shown = [
             f"document {row.document:,} {loss.kind} at character {loss.offset:,}: "
@@ -64,6 +67,7 @@ def round_trip(evidence: Evidence) -> Iterator[Finding]:
         )
     else:
         level = "exact" if not loose else "equal up to white space and NFKC"
+        level += f", but for {lossy:,} in {exact + loose + lossy:,}" if lossy else ""
         yield passed(
             f"every document compared comes back {level}.", inputs.stream.files[0].name, told, "no lossy document"
         )

@@ -18,6 +18,10 @@ from .vocabulary import MAX_IDS, ByteTable, StartSpace, Vocabulary, build
 SPACE = "\u2581"
 BOS_NAMES = ("<s>", "<bos>", "[BOS]", "<|bos|>", "<|endoftext|>", "<|begin_of_text|>", "<bos >", "[CLS]")
 
+# WordPiece clean-up joins these to the word before them; it sees one token at a time, so the longer rules of that list
+# never apply. Source: `cleanup` in huggingface/tokenizers, decoders/wordpiece.rs.
+JOINED = (".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re")
+
 
 @dataclass(slots=True)
 class _Decoder:
@@ -116,7 +120,8 @@ def _token_bytes(token: str, rules: _Decoder, alphabet: dict[str, int]) -> tuple
         return bytes([byte]), 1, False
     if rules.word_prefix is not None:
         inside = token.startswith(rules.word_prefix)
-        token = token[len(rules.word_prefix) :] if inside else " " + token
+        joined = inside or (rules.cleanup and token.startswith(JOINED))
+        token = (token[len(rules.word_prefix) :] if inside else token) if joined else " " + token
     for old, new in rules.replaced:
         token = token.replace(old, new)
     value = token.encode("utf-8")
@@ -178,7 +183,6 @@ def read_tokenizer_json(data: bytes, where: str) -> Vocabulary:
         bos=next((i for name in BOS_NAMES for i in special if entries[i] == name), None),
         unknown=unknown if type(unknown) is int and 0 <= unknown < size else None,
         start_space=rules.start_space,
-        word_cleanup=rules.cleanup,
         normaliser=_normaliser_name(top.get("normalizer")),
         merges=_merges(model, entries, size),
     )

@@ -93,14 +93,12 @@ def first_loss(raw: str, decoded: str) -> Loss:
 def same_document(raw: str, decoded: str) -> bool:
     """Whether two texts that differ are one document, damaged, or two documents.
 
-    Letters only, case and accents aside: they share two in five of their runs of five characters, in the first 4,000.
-    Unrelated English pages share about one in ten.
+    Letters only, case and accents aside: they share two in five of their runs of five characters, in the first 4,000
+    (unrelated English pages share about one in ten), or one is the other with characters left out.
     """
-    grams = []
-    for text in (raw, decoded):
-        bare = _bare(loose(text[:4000])).casefold()
-        grams.append({bare[i : i + 5] for i in range(max(len(bare) - 4, 1))})
-    return len(grams[0] & grams[1]) >= 0.4 * min(len(grams[0]), len(grams[1]))
+    left, right = (_bare(loose(text[:4000])).casefold() for text in (raw, decoded))
+    grams = [{text[i : i + 5] for i in range(max(len(text) - 4, 1))} for text in (left, right)]
+    return len(grams[0] & grams[1]) >= 0.4 * max(map(len, grams)) or _is_subsequence(right[:500], left)
 
 
 def _common(left: str, right: str) -> int:

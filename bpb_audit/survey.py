@@ -64,7 +64,9 @@ class Survey:
     paired_table: int = 0
     paired_sidecar: int = 0
     sidecar_rows: list[Row] = field(default_factory=list)  # first documents where sidecar and raw differ
-    sidecar_wrong: int = 0
+    sidecar_trimmed: int = 0  # documents whose sidecar leaves out the white space at both ends
+    sidecar_normalised: int = 0  # documents whose sidecar counts what the tokens decode to
+    sidecar_wrong: int = 0  # documents whose sidecar is none of these
     losses: list[tuple[Row, Loss]] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)  # loose text key -> document, for those not found in place
     strangers: int = 0  # documents that are another text than the raw one in their place
@@ -230,15 +232,19 @@ def _hold(
         return
     found.paired += 1
     found.paired_raw += raw_bytes
-    found.paired_outer += raw_bytes - len(document.text.strip().encode("utf-8"))
+    trimmed = len(document.text.strip().encode("utf-8"))
+    found.paired_outer += raw_bytes - trimmed
     found.paired_decoded += row.decoded or 0
     found.paired_table += row.table or 0
     if row.sidecar is not None:
         found.paired_sidecar += row.sidecar
-        if row.sidecar != raw_bytes:
-            found.sidecar_wrong += 1
-            if len(found.sidecar_rows) < KEPT:
-                found.sidecar_rows.append(row)
+        if row.sidecar == raw_bytes:
+            return
+        found.sidecar_trimmed += row.sidecar == trimmed
+        found.sidecar_normalised += row.sidecar == row.decoded != trimmed
+        found.sidecar_wrong += row.sidecar not in (trimmed, row.decoded)
+        if len(found.sidecar_rows) < KEPT:
+            found.sidecar_rows.append(row)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -16,20 +16,6 @@ from .errors import AuditError
 
 StartSpace = Literal["keep", "first", "all"]
 MAX_IDS = 1 << 20
-# WordPiece decoding with clean-up, in its order. Source: `cleanup` in huggingface/tokenizers, decoders/wordpiece.rs.
-CLEANUP = (
-    (b" .", b"."),
-    (b" ?", b"?"),
-    (b" !", b"!"),
-    (b" ,", b","),
-    (b" ' ", b"'"),
-    (b" n't", b"n't"),
-    (b" 'm", b"'m"),
-    (b" do not", b" don't"),
-    (b" 's", b"'s"),
-    (b" 've", b"'ve"),
-    (b" 're", b"'re"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +37,7 @@ class ByteTable:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """V tokens. `flat` (total,) uint8 holds their bytes; token i is flat[ends[i] : ends[i + 1]], `ends` (V + 1,) int64."""
+    """V tokens: token i is flat[ends[i] : ends[i + 1]]. flat: (total,) uint8. ends: (V + 1,) int64."""
 
     kind: str  # "sentencepiece bpe", "hf bpe byte-level", ...
     flat: np.ndarray
@@ -62,7 +48,6 @@ class Vocabulary:
     unknown: int | None
     start_space: StartSpace = "keep"  # leading spaces that decoding drops at the start of a document
     transform: Literal["", "caseops"] = ""
-    word_cleanup: bool = False  # WordPiece: decoding joins punctuation to words
     normaliser: str = "identity"
     merges: np.ndarray | None = None  # (m,) int64, left * V + right: neighbours that the encoder would have merged
     merges_exact: bool = False  # True: such neighbours cannot occur at all; False: only rarely
@@ -97,7 +82,6 @@ def build(
     bos: int | None,
     unknown: int | None,
     start_space: StartSpace = "keep",
-    word_cleanup: bool = False,
     normaliser: str = "identity",
     merges: np.ndarray | None = None,
     merges_exact: bool = False,
@@ -117,7 +101,6 @@ def build(
         unknown,
         start_space,
         "caseops" if caseops else "",
-        word_cleanup,
         normaliser,
         merges,
         merges_exact,
@@ -150,10 +133,7 @@ def gather(vocabulary: Vocabulary, ids: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def finish(vocabulary: Vocabulary, text: bytes) -> bytes:
-    """Apply the rules between tokens to the gathered bytes of ONE document: start space, clean-up, case operators."""
-    if vocabulary.word_cleanup:
-        for before, after in CLEANUP:
-            text = text.replace(before, after)
+    """Apply the rules between tokens to the gathered bytes of ONE document: start space, case operators."""
     if vocabulary.start_space == "all":
         text = text.lstrip(b" ")
     elif vocabulary.start_space == "first" and text.startswith(b" "):
