@@ -16,7 +16,12 @@ ROOMS = {  # room -> rooms it may import
     "bpb_audit": set(),
     "records": {"bpb_audit"},
 }
-DOORS = {"pglab.py": {"bpb_audit"}, "pglab_tour.py": set(), "pglab_doctor.py": set()}  # all else is loaded by name
+DOORS = {
+    "pglab.py": {"bpb_audit"},
+    "pglab_tour.py": set(),
+    "pglab_tour_tables.py": set(),
+    "pglab_doctor.py": set(),
+}  # all else is loaded by name
 TORCH_ON_USE = {"compress/torch_file.py", "pglab_doctor.py"}  # inside functions only; `model` may import it at the top
 
 

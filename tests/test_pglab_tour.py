@@ -1,0 +1,139 @@
+"""The tour's own work: what is done is not done again, what follows a fresh command is, every failure is a sentence.
+
+The stations themselves are the rooms' commands; here they are replaced by quick ones. The whole tour is the slow test.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pglab_tour
+from pglab_tour import Command, Ledger, Station, TourError, alone_in, command, tour
+
+
+def two_stations(first: str = "--version", second: str = "--version") -> list[Station]:
+    def one(_: Path) -> Iterator[Command]:
+        yield command(first, keeps="one.json")
+
+    def two(run: Path) -> Iterator[Command]:
+        assert (run / "one.json").read_text()  # a later station reads what an earlier one wrote
+        yield command(second, keeps="two.json")
+
+    return [
+        Station("one", "First.", one, lambda run, console: "One is there."),
+        Station("two", "Second.", two, lambda run, console: "Two is there."),
+    ]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(pglab_tour, "stations", lambda *_: two_stations())
+    return tmp_path / "run"
+
+
+def ran(capfd: pytest.CaptureFixture[str]) -> int:
+    """How many commands were run, not skipped, according to what the tour said."""
+    err = capfd.readouterr().err
+    return err.count("$ pglab") - err.count("done before")
+
+
+def test_a_second_tour_does_nothing_again(quick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert tour(out=quick) == 0
+    assert ran(capfd) == 2
+    assert tour(out=quick) == 0
+    assert ran(capfd) == 0
+    told = json.loads((quick / "commands.json").read_text())
+    assert [row["command"] for row in told] == ["pglab --version > one.json", "pglab --version > two.json"]
+    assert told[1]["says"] == "Two is there."
+
+
+@pytest.mark.parametrize(("spoilt", "again"), [("one.json", 2), ("two.json", 1)])
+def test_a_lost_or_changed_file_is_made_again_with_all_that_follows(
+    spoilt: str, again: int, quick: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tour(out=quick)
+    capfd.readouterr()
+    (quick / spoilt).unlink()
+    assert tour(out=quick) == 0
+    assert ran(capfd) == again
+    (quick / spoilt).write_text("{}  ")
+    assert tour(out=quick) == 0
+    assert ran(capfd) == again
+
+
+def test_a_spoilt_ledger_only_costs_time(quick: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tour(out=quick)
+    capfd.readouterr()
+    (quick / "done.json").write_text('{"half')
+    assert tour(out=quick) == 0
+    assert ran(capfd) == 2
+
+
+def test_a_failing_command_ends_the_tour_with_a_sentence_and_keeps_what_is_done(
+    quick: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pglab_tour, "stations", lambda *_: two_stations(second="doctor --no-such-flag"))
+    with pytest.raises(TourError, match=r"`pglab doctor --no-such-flag > two.json` ended with exit status 2"):
+        tour(out=quick)
+    assert not (quick / "two.json").exists()
+    assert len(Ledger(quick).rows) == 1
+    monkeypatch.setattr(pglab_tour, "stations", lambda *_: two_stations())
+    capfd.readouterr()
+    assert tour(out=quick) == 0
+    assert ran(capfd) == 1
+
+
+def test_findings_do_not_stop_the_tour_but_are_its_exit_status(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = pglab_tour.run_and_let_leave
+    monkeypatch.setattr(pglab_tour, "run_and_let_leave", lambda *given: real(*given) or 1)
+    assert tour(out=quick) == 1
+    assert tour(out=quick) == 1  # remembered
+
+
+def test_a_command_that_leaves_no_file_is_a_fault_that_is_named(tmp_path: Path) -> None:
+    made = Command(("doctor",), ("never.bin",))
+    with pytest.raises(TourError, match=r"left no never\.bin"):
+        pglab_tour.run_command(made, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+def test_an_interrupted_command_may_save_its_work(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, time\n"
+        "def save(*_): time.sleep(0.6); open('saved', 'w').close(); sys.exit(0)\n"
+        "signal.signal(signal.SIGINT, save); open('ready', 'w').close(); time.sleep(60)"
+    )
+    tour_code = (
+        "import sys; from pathlib import Path; from pglab_tour import run_and_let_leave as run\n"
+        f"run([sys.executable, '-c', {code!r}], Path('.'), None)"
+    )
+    tour_run = subprocess.Popen([sys.executable, "-c", tour_code], cwd=tmp_path, start_new_session=True, stderr=-3)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(tour_run.pid, signal.SIGINT)  # as a terminal does it: everybody in the group
+    assert tour_run.wait(30) != 0
+    assert (tmp_path / "saved").exists()
+
+
+def test_two_tours_do_not_share_a_folder(tmp_path: Path) -> None:
+    code = f"from pathlib import Path\nfrom pglab_tour import alone_in\nwith alone_in(Path({str(tmp_path)!r})): pass"
+    with alone_in(tmp_path):
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "another tour is at work" in other.stderr
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_bad_arguments_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(TourError, match="no such file"):
+        tour(out=tmp_path / "x", docs=tmp_path / "absent.jsonl")
+    with pytest.raises(TourError, match="at least 1"):
+        tour(out=tmp_path / "x", seconds=0)
+    assert not (tmp_path / "x").exists()
