@@ -1,0 +1,100 @@
+"""Documentation that cannot lie: README and pages name only commands that exist, and the tree is made from the files.
+
+`pytest tests/test_docs.py --write-golden` writes the tree into README.md again.
+"""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import pglab
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("tokenizers_lab", "compress", "model", "bpb_audit", "records")
+PAGES = sorted(
+    p
+    for p in [*ROOT.glob("*.md"), *(q for room in ROOMS for q in (ROOT / room).glob("*.md"))]
+    if p.name != "DECISIONS.md"
+)
+BEGIN, END = "<!-- tree: made by pytest tests/test_docs.py --write-golden -->\n", "<!-- end of tree -->"
+
+
+def first_words(path: Path) -> str:
+    """The first sentence of a module's docstring or a page's heading, on one line."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        text = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].replace("\n", " ")
+        return re.split(r"(?<=[.:;])\s", text)[0].rstrip(".:;")
+    return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
+
+
+def tree() -> str:
+    """The tracked source files and pages, room by room, one line a file."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    files = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+    lines = [f"{p.name:28}{first_words(p)}" for p in files if p.parent == ROOT and p.suffix == ".py"]
+    for room in ROOMS:
+        lines += ["", f"{room + '/':28}{first_words(ROOT / room / '__init__.py')}"]
+        inside = [p for p in files if p.parent == ROOT / room and p.suffix in {".py", ".md"}]
+        lines += [f"  {p.name:26}{first_words(p)}" for p in inside if p.name != "__init__.py"]
+    return "```\n" + "\n".join(line.rstrip() for line in lines) + "\n```\n"
+
+
+def test_the_readme_ends_with_the_tree_as_it_is(request: pytest.FixtureRequest) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip(reason="no git checkout: the tree is made from tracked files")
+    place = ROOT / "README.md"
+    text = place.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN)
+    old, tail = rest.split(END)
+    if request.config.getoption("--write-golden"):
+        place.write_text(head + BEGIN + tree() + END + tail, encoding="utf-8")
+        return
+    assert old == tree(), "files changed: run pytest tests/test_docs.py --write-golden"
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            assert len(first_words(path)) > 15, f"{path.relative_to(ROOT)} opens without a sentence"
+
+
+def test_each_room_has_its_page() -> None:
+    for room in ROOMS:
+        assert list((ROOT / room).glob("*.md")), f"{room} has no page"
+
+
+def shown_commands() -> list[tuple[str, str]]:
+    """(page, command words) of every `pglab ...` in a code block or in back quotes of a page."""
+    found = set()
+    for page in PAGES:
+        for line in re.findall(r"(?:^\$? ?|`|&& |bin/)pglab ((?:[a-z-]+ ?){1,2})", page.read_text("utf-8"), re.M):
+            found.add((page.relative_to(ROOT).as_posix(), line.strip()))
+    return sorted(found)
+
+
+def test_every_command_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = shown_commands()
+    assert len(shown) > 10
+    known = {"": set(pglab.COMMANDS) | {"audit", "bench"}}
+    for page, words in shown:
+        first, *rest = words.split()
+        assert first in known[""], f"{page} shows `pglab {words}`"
+        if not rest or first in {"audit", "tour", "doctor"}:
+            continue
+        if first not in known:
+            assert pglab.run([first, "--help"]) == 0
+            known[first] = set(re.findall(r"^│ ([a-z-]+)", capsys.readouterr().out, re.M))
+        assert rest[0] in known[first], f"{page} shows `pglab {words}`; there are {sorted(known[first])}"
+
+
+def test_the_readmes_two_commands_stand_as_promised() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    setup = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/"
+    assert f"```sh\n{setup}pglab tour\n```" in text
+    assert f"```sh\n{setup}pytest -q\n```" in text
