@@ -1,7 +1,7 @@
 """Writing a file so that nobody ever sees half of it.
 
-Bytes go to a temporary neighbour, are forced to the disk, and only then take the final name. A run that is killed leaves
-the old file or the new one, never a torn one.
+Bytes go to a temporary neighbour, are forced to the disk, and only then take the final name. A run that is killed
+leaves the old file or the new one, never a torn one.
 """
 
 import contextlib

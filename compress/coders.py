@@ -1,7 +1,7 @@
 """The general compressors as coders: zlib, bz2, lzma, zstd and brotli at their strongest settings, behind any layout.
 
-`ByteCoder("brotli", level=11, layout=("columns",))` writes what `decode_bytes` and `layouts` read. These are the field's
-own tools and our yardstick; none of them knows what a weight is.
+`ByteCoder("brotli", level=11, layout=("columns",))` writes what `decode_bytes` and `layouts` read. These are the
+field's own tools and our yardstick; none of them knows what a weight is.
 """
 
 import bz2

@@ -1,8 +1,9 @@
-"""Reading `final_model.pgc`: the decode half, as it ships in `train_gpt.py`. The format is FORMAT.md's, section by section.
+"""Reading `final_model.pgc`: the decode half, as it ships in `train_gpt.py`. The format is FORMAT.md's, section by
+section.
 
-Nothing is believed before it is checked: the head and table by their checksum, every size against the file's, the sum of
-all declared elements against `limit`, and each stream's checksums before and after it is decoded. Whatever bytes come
-in, `unpack_container` yields tensors or raises CodecError, and allocates at most about `limit` bytes.
+Nothing is believed before it is checked: the head and table by their checksum, every size against the file's, the sum
+of all declared elements against `limit`, and each stream's checksums before and after it is decoded. Whatever bytes
+come in, `unpack_container` yields tensors or raises CodecError, and allocates at most about `limit` bytes.
 """
 
 import json

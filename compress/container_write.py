@@ -1,7 +1,8 @@
 """Writing `final_model.pgc`: tensors through a recipe into one file, as FORMAT.md says.
 
-The order of tensors is fixed by their names, the same kind from all layers side by side, so that equal input makes equal
-bytes and a compressor sees like beside like. Integers make one stream, scales and leftovers one more for each dtype.
+The order of tensors is fixed by their names, the same kind from all layers side by side, so that equal input makes
+equal bytes and a compressor sees like beside like. Integers make one stream, scales and leftovers one more for each
+dtype.
 """
 
 import json

@@ -1,7 +1,8 @@
 """Byte strings back from the five general compressors, never one byte more than was declared.
 
-This is the decode half that ships in `train_gpt.py`. A function takes the coded bytes and the exact size that must come
-out. Each stops as soon as more would come, so a bomb costs no memory; each refuses bytes left over after its stream.
+This is the decode half that ships in `train_gpt.py`. A function takes the coded bytes and the exact size that must
+come out. Each stops as soon as more would come, so a bomb costs no memory; each refuses bytes left over after its
+stream.
 """
 
 import bz2

@@ -1,8 +1,8 @@
 """Numbers back from their parts: the decode half of every quantiser.
 
 A tensor in a container has a *scheme*, a few words that say which arrays it is made of and how they become numbers
-again. `raw float16` is one array in that dtype; `row int8 float16` are integers and one scale a row; `one` has a single
-scale; `affine` a scale and a zero a row; `book` a table of values that the integers look up.
+again. `raw float16` is one array in that dtype; `row int8 float16` are integers and one scale a row; `one` has a
+single scale; `affine` a scale and a zero a row; `book` a table of values that the integers look up.
 """
 
 import numpy as np

@@ -1,8 +1,9 @@
 """Layouts: how a stream's arrays lie as one byte string before a compressor sees it.
 
-A compressor sees bytes in order, so order matters: columns next to each other, low bytes apart from high bytes, or only
-the bits that are used. A layout is a name (`columns`, `shuffle`, `bits6`, `planes6`); several are applied from left to
-right. Both directions live here, a few lines each. Integers of `bitsN` and `planesN` lie in [-2**(N-1), 2**(N-1)).
+A compressor sees bytes in order, so order matters: columns next to each other, low bytes apart from high bytes, or
+only the bits that are used. A layout is a name (`columns`, `shuffle`, `bits6`, `planes6`); several are applied from
+left to right. Both directions live here, a few lines each. Integers of `bitsN` and `planesN` lie in [-2**(N-1),
+2**(N-1)).
 """
 
 from math import prod

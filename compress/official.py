@@ -1,10 +1,10 @@
 """The challenge's own weight format, `int8_clean_per_row_v1`, in numpy.
 
-Every float matrix of more than 65,536 elements becomes int8 with one fp16 scale per row; other large float tensors get
-one fp32 scale; small ones are kept as fp16, and a few named control tensors as fp32. This is the reference that every
-table of this room compares with, so the arithmetic follows torch to the bit: fp32 throughout, the 99.99984th percentile
-by linear interpolation with a fused multiply-add, rounding half to even. `torch_file` puts the result into a
-`final_model.int8.ptz` and takes it out again; nothing here needs torch.
+Every float matrix of more than 65,536 elements becomes int8 with one fp16 scale per row; other large float tensors
+get one fp32 scale; small ones are kept as fp16, and a few named control tensors as fp32. This is the reference that
+every table of this room compares with, so the arithmetic follows torch to the bit: fp32 throughout, the 99.99984th
+percentile by linear interpolation with a fused multiply-add, rounding half to even. `torch_file` puts the result into
+a `final_model.int8.ptz` and takes it out again; nothing here needs torch.
 
 Tensors are numpy arrays. numpy has no bfloat16: such a tensor is a float32 array whose name maps to "bfloat16" in
 `dtypes`.

@@ -24,6 +24,10 @@ class Recipe(Stage):
     def config(self) -> dict[str, object]:
         return {"quantizer": self.quantizer, "coder": self.coder, "rest": self.rest}
 
+    def decoder_modules(self) -> tuple[str, ...]:
+        """Modules of the decode half that this recipe needs beside the general ones."""
+        return self.coder.decoder_modules()
+
 
 def parse_quantizer(word: str) -> Quantizer:
     """The quantiser of that name. Raises CodecError, naming those there are."""

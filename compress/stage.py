@@ -5,9 +5,9 @@ A stage turns something into something smaller and back. It has a `name`, a `con
 config means the same bytes, for ever**: a stage that would write other bytes gets another name. The decode half knows
 stages by the short names in a container (`decode_bytes`, `layouts`, `dequantize`) and carries no class.
 
-There are two kinds. A `Quantizer` turns a float tensor into the arrays of a *scheme* (see `dequantize`); `decode` is the
-same for all. A `Coder` turns the arrays of one stream into bytes. To register a stage is to have it tested: the shared
-tests run over `registry()` and compare each stage's bytes with a golden file.
+There are two kinds. A `Quantizer` turns a float tensor into the arrays of a *scheme* (see `dequantize`); `decode` is
+the same for all. A `Coder` turns the arrays of one stream into bytes. To register a stage is to have it tested: the
+shared tests run over `registry()` and compare each stage's bytes with a golden file.
 """
 
 from collections.abc import Mapping
@@ -81,3 +81,7 @@ class Coder(Stage):
     def decoders(self) -> Mapping[str, Any]:
         """Decoders of whole arrays that this coder needs beside the general ones."""
         return {}
+
+    def decoder_modules(self) -> tuple[str, ...]:
+        """The modules those decoders live in, for the decoder's cost."""
+        return ()

@@ -1,9 +1,9 @@
 """Files that torch wrote: `.pt` checkpoints and the challenge's `final_model.int8.ptz`.
 
-torch is imported inside the functions, and only with `weights_only=True`, so no code in a pickle ever runs. Before torch
-sees a byte, the file's size, its inflated size and the sizes in its zip directory are held to a limit; after it, the
-numbers of elements that the tensors claim (a view can claim a terabyte over four bytes of storage). Outside this module a
-tensor is a numpy array, and bfloat16 is a float32 array whose name maps to "bfloat16".
+torch is imported inside the functions, and only with `weights_only=True`, so no code in a pickle ever runs. Before
+torch sees a byte, the file's size, its inflated size and the sizes in its zip directory are held to a limit; after
+it, the numbers of elements that the tensors claim (a view can claim a terabyte over four bytes of storage). Outside
+this module a tensor is a numpy array, and bfloat16 is a float32 array whose name maps to "bfloat16".
 """
 
 import io
@@ -24,7 +24,7 @@ TABLES = ("quantized", "scales", "passthrough")
 
 
 def write_ptz(path: str | Path, saved: Mapping[str, Any]) -> int:
-    """Write the dict of `quantize_official` as the challenge does (torch.save, zlib level 9); returns the file's size."""
+    """Write the dict of `quantize_official` as the challenge does (torch.save, zlib 9); returns the file's size."""
     import torch
 
     tables = {key: {n: torch.from_numpy(np.array(v, order="C")) for n, v in saved[key].items()} for key in TABLES}

@@ -1,0 +1,191 @@
+"""`pglab codec ...`: thin functions over the room; a table on stdout, or one JSON document with `--json`."""
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+codec = App(name="codec", help="Pack trained weights and compare codec sizes.")
+
+DEFAULT_RECIPES = [
+    "official+zlib9",
+    "official+zstd22",
+    "official+brotli11",
+    "official+lzma9",
+    "int8-row+zstd22",
+    "int8-row+brotli11",
+    "int8-row+lzma9",
+    "int6-row+zstd22",
+    "int6-row+brotli11",
+    "int6-row+lzma9",
+]
+
+
+@codec.command(name="list")
+def list_stages(*, json: bool = False) -> None:
+    """Name every quantiser, layout and coder that a recipe can be made of.
+
+    Parameters
+    ----------
+    json
+        Print one JSON document instead of the table.
+    """
+    from .registry import described
+    from .tables import show
+
+    rows = described()
+    show(rows, ["stage", "kind", "says"], "stages; a recipe is QUANTISER[+LAYOUT...]+CODER", json)
+
+
+@codec.command
+def sweep(
+    checkpoints: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    recipe: Annotated[list[str] | None, Parameter(negative=())] = None,
+    control: bool = False,
+    json: bool = False,
+    markdown: bool = False,
+) -> None:
+    """Write each checkpoint with each recipe, read it back, compare, and set the sizes side by side.
+
+    Parameters
+    ----------
+    checkpoints
+        Files of weights: .pt, .int8.ptz, safetensors, npz or .pgc.
+    recipe
+        A recipe such as int6-row+brotli11, or same+brotli11 to recode a .int8.ptz's own integers; may be repeated.
+    control
+        Set untrained weights of the same shapes beside, which must not compress like knowledge.
+    json
+        Print one JSON document instead of the table.
+    markdown
+        Print the table as Markdown.
+    """
+    from .sweep import sweep_all
+    from .tables import COLUMNS, show
+
+    result = sweep_all(checkpoints, recipe or DEFAULT_RECIPES, control)
+    if json:
+        print(json_module.dumps(result, indent=1))
+        return
+    for found in result["checkpoints"]:
+        title = f"{found['path']}: {found['parameters']:,} parameters"
+        show(found["rows"], COLUMNS, title, False, markdown)
+    print(result["says"])
+
+
+@codec.command
+def pack(source: Path, target: Path, /, *, recipe: str = "int6-row+brotli11", json: bool = False) -> None:
+    """Quantise and code weights into a container.
+
+    Parameters
+    ----------
+    source
+        A file of weights: .pt, .int8.ptz, safetensors, npz or .pgc.
+    target
+        The container to write, usually final_model.pgc.
+    recipe
+        Quantiser, layouts and coder.
+    json
+        Print one JSON document instead of the sentence.
+    """
+    from .container import read_container, write_container
+    from .sources import read_weights
+
+    weights = read_weights(source)
+    size = write_container(target, weights.tensors, recipe, weights.dtypes)
+    held = len(read_container(target))
+    answer = {"path": str(target), "bytes": size, "tensors": held, "recipe": recipe}
+    print(json_module.dumps(answer) if json else f"{target}: {size:,} bytes, {held} tensors, recipe {recipe}.")
+
+
+@codec.command
+def unpack(source: Path, target: Path, /) -> None:
+    """Decode a file of weights into plain arrays (.npz).
+
+    Parameters
+    ----------
+    source
+        A container, or any other file of weights.
+    target
+        The .npz to write.
+    """
+    import io
+
+    import numpy as np
+
+    from .aside import write_aside
+    from .sources import read_weights
+
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **read_weights(source).tensors)
+    size = write_aside(target, buffer.getvalue())
+    print(f"{target}: {size:,} bytes. bfloat16 tensors are float32 there, numpy has no bfloat16.")
+
+
+@codec.command
+def verify(container: Path, against: Path | None = None, /, *, tolerance: float = 0.0, json: bool = False) -> int:
+    """Decode a container wholly, check every checksum, and compare with other weights when they are given.
+
+    Parameters
+    ----------
+    container
+        The .pgc file.
+    against
+        Weights that it should hold, in any format.
+    tolerance
+        The largest mean squared error allowed, as a share of the weights' mean square; 0 asks for equality.
+    json
+        Print one JSON document instead of the sentence.
+    """
+    from .sweep import verify_file
+
+    answer = verify_file(container, against, tolerance)
+    print(json_module.dumps(answer) if json else answer["says"])
+    return 0 if answer["good"] else 1
+
+
+@codec.command
+def text(
+    files: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    field: str | None = None,
+    documents: int | None = None,
+    prime: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Bits per byte of general text compressors on the same bytes, each decoded and compared.
+
+    Parameters
+    ----------
+    files
+        Text files, or JSON lines with --field.
+    field
+        The field of each JSON line that holds the text.
+    documents
+        Take only the first N documents of the JSON lines.
+    prime
+        A file whose text the compressors may see before; the cost of what follows it is reported too.
+    json
+        Print one JSON document instead of the table.
+    """
+    from importlib.util import find_spec
+
+    from .tables import show
+    from .text_sizes import joined_text, text_rows
+
+    data = joined_text(files, field, documents)
+    rows: list[dict[str, Any]] = text_rows(data, prime.read_bytes() if prime else b"")
+    if not find_spec("pyppmd"):
+        print("PPMd skipped: pyppmd is not installed. Try: pip install -e '.[tour]'", file=sys.stderr)
+    if json:
+        print(json_module.dumps({"bytes": len(data), "rows": rows}, indent=1))
+        return
+    columns = ["coder", "bytes", "bpb", *(["primed_bytes", "primed_bpb"] if prime else []), "seconds"]
+    show(rows, columns, f"{len(data):,} bytes of text", False)
+    best = min(rows, key=lambda row: row["bytes"])
+    print(f"{best['coder']} is the smallest: {best['bpb']:.4f} bits per byte.")

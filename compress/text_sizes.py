@@ -1,0 +1,95 @@
+"""How well general compressors do on text: bits per byte, cold and primed, each result decoded and compared.
+
+A language model's bits per byte mean little without these beside them. `primed` gives a compressor the training text
+first and charges only for what the validation text adds, which is what a trained model enjoys too: zstd and the
+dictionary of zlib take it as a prefix, the others by the difference of two sizes (text after prime, minus prime).
+"""
+
+import json
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .coders import compress_bytes
+from .decode_bytes import byte_decoders
+from .errors import CodecError
+
+PPMD_ORDER = 8
+
+
+def joined_text(paths: list[Path], field: str | None, documents: int | None) -> bytes:
+    """The files' bytes, or the named field of the first `documents` JSON lines, joined. Raises CodecError."""
+    if field is None:
+        return b"".join(path.read_bytes() for path in paths)
+    texts: list[bytes] = []
+    for path in paths:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if documents is not None and len(texts) >= documents:
+                    break
+                try:
+                    text = json.loads(line)[field]
+                    texts.append(text.encode())
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                    raise CodecError(f"{path}: line {number} is no JSON object with text in {field!r}.") from None
+    return b"".join(texts)
+
+
+def ppmd(data: bytes) -> bytes:
+    """PPMd variant H, with memory for all of the text."""
+    import pyppmd
+
+    encoder = pyppmd.Ppmd7Encoder(PPMD_ORDER, ppmd_memory(len(data)))
+    return encoder.encode(data) + encoder.flush()
+
+
+def unppmd(data: bytes, size: int) -> bytes:
+    """PPMd back to `size` bytes."""
+    import pyppmd
+
+    decoder = pyppmd.Ppmd7Decoder(PPMD_ORDER, ppmd_memory(size))
+    out = decoder.decode(data, size)
+    while len(out) < size:
+        more = decoder.decode(b"", size - len(out)) or decoder.decode(b"\0", size - len(out))
+        if not more:
+            break
+        out += more
+    return out
+
+
+def ppmd_memory(size: int) -> int:
+    """Enough memory that the model never starts over: 16 times the text, 16 MiB to 1 GiB."""
+    return min(max(16 * size, 1 << 24), 1 << 30)
+
+
+def text_rows(data: bytes, prime: bytes = b"") -> list[dict[str, Any]]:
+    """A row for each compressor: bytes, bits per byte, the same after `prime`, CPU seconds. Raises CodecError."""
+    if not data:
+        raise CodecError("no text to compress: the files are empty. Give at least one byte.")
+    coders: list[tuple[str, Callable[[bytes], bytes], Callable[[bytes, int], bytes]]] = []
+    for name, level in (("zlib", 9), ("zstd", 22), ("brotli", 11), ("lzma", 9)):
+        coders.append((f"{name}-{level}", lambda d, n=name, v=level: compress_bytes(n, v, d), byte_decoders()[name]))  # type: ignore[misc]
+    if find_spec("pyppmd"):
+        coders.append((f"PPMd order {PPMD_ORDER}", ppmd, unppmd))
+    rows = []
+    for label, encode, decode in coders:
+        start = time.process_time()
+        size = checked_size(label, encode, decode, data)
+        row: dict[str, Any] = {"coder": label, "bytes": size, "bpb": 8 * size / len(data)}
+        if prime:
+            added = checked_size(label, encode, decode, prime + data) - len(encode(prime))
+            row |= {"primed_bytes": added, "primed_bpb": 8 * added / len(data)}
+        rows.append(row | {"seconds": time.process_time() - start})
+    return rows
+
+
+def checked_size(
+    label: str, encode: Callable[[bytes], bytes], decode: Callable[[bytes, int], bytes], data: bytes
+) -> int:
+    """The size of `data` encoded, once it was decoded and found equal."""
+    coded = encode(data)
+    if decode(coded, len(data)) != data:
+        raise CodecError(f"{label} did not give the text back; its size cannot be reported.")
+    return len(coded)
