@@ -3,4 +3,4 @@
 A new check module is added here, in alphabetical order, and nowhere else.
 """
 
-from . import check_coverage, check_recount, check_round_trip, check_shards  # noqa: F401
+from . import check_coverage, check_inversion, check_recount, check_round_trip, check_shards  # noqa: F401

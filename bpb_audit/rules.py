@@ -83,3 +83,13 @@ def explain(code: str) -> str:
         )
     one = known[wanted]
     return f"{one.code} {one.title}\n\n{one.page}\n"
+
+
+def pages() -> str:
+    """RULES.md: every rule's page, by code. Generated with `python -m bpb_audit --explain all`."""
+    head = (
+        "# The rules\n\nGenerated from the rules' docstrings: `python -m bpb_audit --explain all > bpb_audit/RULES.md`.\n"
+        "Verdicts: PASS (evidence agrees), FAIL (evidence contradicts), UNCHECKED (no evidence; never a pass).\n"
+    )
+    parts = [f"\n## {one.code} {one.title}\n\n{one.page}\n" for one in all_rules()]
+    return head + "".join(parts)

@@ -1,0 +1,135 @@
+"""The auditor's own command line, on the standard library: `pglab audit`, `python -m bpb_audit`, `bpb-audit.pyz`.
+
+    pglab audit records/track_10min_16mb/2026-11-21_Name --docs docs.jsonl --shards shards --tokenizer tokenizer.model
+    pglab audit --explain PG121
+
+Exit status: 0 every finding passes, 1 something failed or could not be checked, 2 could not run.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from .errors import AuditError
+
+GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; every one has its line of help."""
+    made = argparse.ArgumentParser(
+        prog="pglab audit",
+        description="Recount a submission's bits per byte from raw UTF-8, and say what could not be checked.",
+        epilog="Exit status: 0 all pass, 1 something failed or could not be checked, 2 could not run.",
+    )
+    made.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="record folder, or one log, script or JSON")
+    made.add_argument("--docs", type=Path, metavar="FILE", help="raw documents, one JSON object with `text` a line")
+    made.add_argument(
+        "--shards", type=Path, metavar="DIR", help="folder with fineweb_val_*.bin (and fineweb_train_*.bin)"
+    )
+    made.add_argument(
+        "--tokenizer", type=Path, metavar="FILE", help=".model, tokenizer.json, tiktoken ranks or .npz table"
+    )
+    made.add_argument("--sidecar", type=Path, metavar="FILE", help="original bytes per validation token")
+    made.add_argument(
+        "--seq-len", type=int, metavar="N", help="evaluation sequence length, tokens (default: from the log)"
+    )
+    made.add_argument("--stride", type=int, metavar="N", help="sliding-window stride, tokens")
+    made.add_argument(
+        "--format", choices=("text", "json", "markdown", "html"), default="text", help="how to write the report"
+    )
+    made.add_argument("--json", action="store_true", help="the same as --format json")
+    made.add_argument("--out", type=Path, metavar="FILE", help="write the report there instead of standard output")
+    made.add_argument("--only", action="append", default=[], metavar="RULE", help="run this rule only (repeatable)")
+    made.add_argument("--explain", metavar="RULE", help="print what a rule wants, why, and how to fix it (or: all)")
+    return made
+
+
+def _given(options: argparse.Namespace) -> None:
+    for name in ("docs", "shards", "tokenizer", "sidecar"):
+        place = getattr(options, name)
+        if place is not None and not place.exists():
+            raise AuditError(f"--{name} {place}: no such file or folder; name an existing one.")
+    if options.shards is not None and not options.shards.is_dir():
+        raise AuditError(f"--shards {options.shards}: is a file, wanted the folder that holds fineweb_val_*.bin.")
+    for name in ("seq_len", "stride"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise AuditError(f"--{name.replace('_', '-')} {value}: wanted at least 1 token.")
+
+
+def write_aside(place: Path, text: str) -> None:
+    """Write a file whole or not at all: aside, flushed to disk, renamed."""
+    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(place)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def run(options: argparse.Namespace) -> int:
+    """Audit what was asked for. Raises AuditError for what cannot be run."""
+    from .audit import audit
+    from .evidence import Evidence
+    from .report import as_html, as_json, as_markdown, as_text
+    from .rules import all_rules, explain, pages
+
+    if options.explain:
+        print(pages() if options.explain.lower() == "all" else explain(options.explain), end="")
+        return GOOD
+    if not options.paths:
+        raise AuditError("nothing to audit; name a record folder. Try: pglab audit PATH --docs docs.jsonl --shards DIR")
+    _given(options)
+    known = {one.code for one in all_rules()}
+    only = tuple(code.upper() for code in options.only)
+    for code in only:
+        if code not in known:
+            explain(code)  # raises, naming the rules there are
+    reports = [
+        audit(
+            Evidence(
+                path, options.docs, options.shards, options.tokenizer, options.sidecar, options.seq_len, options.stride
+            ),
+            only,
+        )
+        for path in options.paths
+    ]
+    kind = "json" if options.json else options.format
+    if kind == "text":
+        colour = options.out is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        text = as_text(reports, colour)
+    else:
+        text = {"json": as_json, "markdown": as_markdown, "html": as_html}[kind](reports)
+    if options.out is not None:
+        write_aside(options.out, text)
+        print(f"written: {options.out}", file=sys.stderr)
+    else:
+        sys.stdout.write(text)
+    return GOOD if all(one.good for one in reports) else FINDINGS
+
+
+def main(argv: list[str]) -> int:
+    """Run one command line (without the program's name); returns the exit status, errors as one sentence on stderr."""
+    try:
+        options = parser().parse_args(argv)
+    except SystemExit as leaving:  # argparse has printed help or what is wrong
+        return leaving.code if isinstance(leaving.code, int) else COULD_NOT_RUN
+    try:
+        return run(options)
+    except AuditError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
+    except OSError as error:
+        print(f"error: {error.filename or ''}: {error.strerror or error}.", file=sys.stderr)
+    except MemoryError:
+        print("error: not enough memory for this input.", file=sys.stderr)
+    return COULD_NOT_RUN

@@ -1,0 +1,127 @@
+"""Writes reports: text for people, JSON for programs, Markdown for a pull request, HTML for a page.
+
+The JSON of one path is `{"path", "findings": [{"rule", "verdict", "says", "where", "found", "expected", "fix"}],
+"claimed_bpb", "corrected_bpb", "basis"}`; several paths give a list of these.
+"""
+
+import html
+import json
+from typing import Any
+
+from .finding import Finding, Report, Verdict
+
+ORDER = {Verdict.FAIL: 0, Verdict.UNCHECKED: 1, Verdict.PASS: 2}
+COLOURS = {Verdict.FAIL: "31;1", Verdict.UNCHECKED: "33", Verdict.PASS: "32"}
+
+
+def as_json(reports: list[Report]) -> str:
+    """One document: an object for one path, a list for several."""
+    shaped: list[dict[str, Any]] = [
+        {
+            "path": one.path,
+            "findings": [finding.as_json() for finding in one.findings],
+            "claimed_bpb": one.claimed_bpb,
+            "corrected_bpb": one.corrected_bpb,
+            "basis": one.basis,
+        }
+        for one in reports
+    ]
+    return json.dumps(shaped[0] if len(shaped) == 1 else shaped, indent=2, ensure_ascii=False) + "\n"
+
+
+def tally(report: Report) -> str:
+    """`1 failed, 2 unchecked, 9 passed`."""
+    return (
+        f"{report.count(Verdict.FAIL)} failed, {report.count(Verdict.UNCHECKED)} unchecked, "
+        f"{report.count(Verdict.PASS)} passed"
+    )
+
+
+def score_line(report: Report) -> str:
+    """The claim beside the score on the best evidence, in one sentence."""
+    claimed = "no score is claimed" if report.claimed_bpb is None else f"claimed {report.claimed_bpb:.8g} bits per byte"
+    if report.corrected_bpb is None:
+        return f"{claimed}; nothing to recompute it from."
+    return f"{claimed}; {report.corrected_bpb:.8g} on {report.basis}."
+
+
+def sorted_findings(report: Report) -> list[Finding]:
+    """Failures first, then what could not be checked; by code within."""
+    return sorted(report.findings, key=lambda one: (ORDER[one.verdict], one.rule))
+
+
+def _details(finding: Finding) -> list[tuple[str, str]]:
+    pairs = (("found", finding.found), ("expected", finding.expected), ("where", finding.where), ("fix", finding.fix))
+    return [(name, value) for name, value in pairs if value]
+
+
+def as_text(reports: list[Report], colour: bool = False) -> str:
+    """For a terminal: a block a path, failures first, each finding on its own lines."""
+    lines: list[str] = []
+    for report in reports:
+        lines.append(printable(report.path))
+        for one in sorted_findings(report):
+            verdict = f"{one.verdict.value:<9}"
+            if colour:
+                verdict = f"\x1b[{COLOURS[one.verdict]}m{verdict}\x1b[0m"
+            lines.append(f"{one.rule} {verdict} {printable(one.says)}")
+            lines += [f"      {name}: {printable(value)}" for name, value in _details(one)]
+        lines.append(f"score: {score_line(report)}")
+        if report.isolation:
+            lines.append(f"isolation: {report.isolation}")
+        failed = next((one.rule for one in sorted_findings(report) if one.verdict is not Verdict.PASS), None)
+        hint = f" `pglab audit --explain {failed}` says what a rule wants." if failed else ""
+        lines += [f"{tally(report)}.{hint}", ""]
+    return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Control characters of a stranger's file do not reach the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def as_markdown(reports: list[Report]) -> str:
+    """A table a path, to paste into a pull request."""
+    lines: list[str] = []
+    for report in reports:
+        lines += [f"## Audit of `{report.path}`", "", f"{tally(report)}. {score_line(report)}", ""]
+        lines += ["| rule | verdict | finding | found | expected | where | fix |", "|---|---|---|---|---|---|---|"]
+        for one in sorted_findings(report):
+            cells = (one.rule, one.verdict.value, one.says, one.found, one.expected, one.where, one.fix)
+            lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1d2733;background:#fff}
+h1{font-size:1.4rem} h2{font-size:1.1rem;margin-top:2.5rem;overflow-wrap:anywhere} p.tally{color:#51606f}
+article{border-left:4px solid #bbb;padding:.2rem 1rem;margin:.8rem 0} article.FAIL{border-color:#b3261e}
+article.UNCHECKED{border-color:#b58105} article.PASS{border-color:#2e7d32} b.v{font-size:.8rem;letter-spacing:.04em}
+dl{display:grid;grid-template-columns:6rem 1fr;gap:.1rem .8rem;margin:.3rem 0;font-size:.9rem} dt{color:#51606f}
+dd{margin:0;overflow-wrap:anywhere} @media(prefers-color-scheme:dark){body{background:#14191f;color:#dde4ea}}
+"""
+
+
+def as_html(reports: list[Report]) -> str:
+    """One static page, no scripts, nothing loaded from elsewhere."""
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>Audit of bits per byte</title><style>{STYLE}</style><h1>Audit of bits per byte</h1>",
+    ]
+    for report in reports:
+        parts.append(f"<h2>{html.escape(report.path)}</h2><p>{html.escape(score_line(report))}</p>")
+        parts.append(
+            f"<p class=tally>{tally(report)}{html.escape('; isolation: ' + report.isolation if report.isolation else '')}</p>"
+        )
+        for one in sorted_findings(report):
+            rows = "".join(f"<dt>{name}<dd>{html.escape(value)}" for name, value in _details(one))
+            parts.append(
+                f"<article class={one.verdict.value}><b class=v>{one.rule} {one.verdict.value}</b> "
+                f"{html.escape(one.says)}<dl>{rows}</dl></article>"
+            )
+    return "\n".join(parts) + "\n</html>\n"

@@ -1,0 +1,51 @@
+"""The score once more, from the logged loss and the best bytes at hand, with both denominators named."""
+
+from .context import context_of, recounted
+from .evidence import Evidence
+from .inversion import LN2, Match, judge, of_metric
+from .log_lines import Metric
+from .log_reader import Log
+from .matching import find, headline, scores_of
+
+
+def _chosen(evidence: Evidence) -> list[tuple[Log, Metric]]:
+    """The logged metrics behind the claim: every per-seed score that is found, else one a log."""
+    submission = evidence.submission
+    claim = submission.claim
+    found = [find(score, submission.logs) for score in (claim.seeds if claim else ())]
+    hits = [(one.log, one.metric) for one in found if one.log and one.metric and one.metric.loss is not None]
+    if not hits:
+        mains = [find(score, submission.logs) for score in scores_of(claim)[:1]]
+        hits = [(one.log, one.metric) for one in mains if one.log and one.metric and one.metric.loss is not None]
+    if not hits:
+        tops = [(log, headline(log, submission)) for log in submission.logs]
+        hits = [(log, metric) for log, metric in tops if metric is not None and metric.loss is not None]
+    return hits
+
+
+def recomputed(evidence: Evidence) -> tuple[float | None, str]:
+    """(bits per byte, basis), or (None, ""): mean over the runs behind the claim. Raises AuditError on broken files."""
+    hits = _chosen(evidence)
+    if not hits:
+        return None, ""
+    losses = [float(metric.loss or 0) for _, metric in hits]
+    loss = sum(losses) / len(losses)
+    if evidence.own_text:
+        references = recounted(evidence)
+        if not references:
+            return None, ""
+        both = ", ".join(f"bpb_{kind} {loss / LN2 / one.bytes_per_token:.6f}" for kind, one in references)
+        kind, one = references[0]
+        return loss / LN2 / one.bytes_per_token, f"{one.basis} ({both})"
+    scored = []
+    basis = ""
+    for log, metric in hits:
+        context = context_of(log, evidence.submission)
+        interval = of_metric(metric)
+        if context.reference is None or interval is None:
+            return None, ""
+        if judge(interval, context.reference, context.tokens).match is not Match.GOOD:
+            return None, ""
+        scored.append(float(metric.loss or 0) / LN2 / context.reference.bytes_per_token)
+        basis = context.reference.basis
+    return sum(scored) / len(scored), f"{basis}, mean of {len(scored)} run(s)" if len(scored) > 1 else basis
