@@ -50,3 +50,42 @@ def corpus_write(*, out: Path, docs: Path | None = None, validation_share: float
         f"{made.validation_documents:,} ({made.validation_bytes:,} bytes, {made.validation_bytes / made.bytes:.1%}) "
         "are for validation."
     )
+
+
+vocab = App(name="vocab", help="Build vocabularies and compare them.")
+
+
+@vocab.command(name="train")
+def vocab_train(
+    kind: str, *, docs: Path, out: Path, size: int | None = None, skip_documents: int | None = None, json: bool = False
+) -> None:
+    """Train a vocabulary on the training documents.
+
+    Parameters
+    ----------
+    kind: str
+        bytes, bpe, sp_bpe or sp_bpe_lossless.
+    docs: Path
+        Documents; the validation documents at their head are left out.
+    out: Path
+        Folder for spec.json, the tokenizer file and token_table.npz.
+    size: int
+        Number of ids; 1,024 without it (260 for bytes).
+    skip_documents: int
+        How many documents at the head to leave out, instead of what corpus.json beside them says.
+    json: bool
+        Print the spec as JSON.
+    """
+    from .builders import train_vocabulary
+    from .progress import working
+
+    with working(f"training {kind}"):
+        spec = train_vocabulary(kind, docs, size or (260 if kind == "bytes" else 1024), out, skip_documents)
+    if json:
+        _say_json(spec.to_json())
+        return
+    trained = spec.trained_on
+    print(
+        f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, "
+        f"from {trained['documents']:,} documents, {trained['bytes']:,} bytes of UTF-8."
+    )

@@ -1,0 +1,144 @@
+"""The kinds of vocabulary this room can train, and the folder each becomes.
+
+A kind's name and options mean the same vocabulary for the same text for ever; a change is a new name.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from .aside import write_bytes, write_json
+from .corpus import read_corpus
+from .document import read_documents
+from .errors import VocabError
+from .spec import Spec, read_spec
+from .tokenizer import Tokenizer
+
+MODEL, JSON, TABLE = "tokenizer.model", "tokenizer.json", "token_table.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """train(texts, size) -> the tokenizer file; open(data, where) -> the tokenizer; `line` is for people."""
+
+    file: str
+    line: str
+    options: Callable[[], dict[str, Any]]
+    train: Callable[[Iterable[str], int], bytes]
+    open: Callable[[bytes, str], Tokenizer]
+
+
+def _open_spm(data: bytes, where: str) -> Tokenizer:
+    from .spm_engine import SentencePieceTokenizer
+
+    return SentencePieceTokenizer(data, where)
+
+
+def _open_byte_level(data: bytes, where: str) -> Tokenizer:
+    from .byte_level import ByteLevelTokenizer
+
+    return ByteLevelTokenizer(data, where)
+
+
+def _open_bytes(data: bytes, where: str) -> Tokenizer:
+    from .pure_bytes import from_file
+
+    return from_file(data, where)
+
+
+def _train_bytes(texts: Iterable[str], size: int) -> bytes:
+    from .pure_bytes import SIZE, to_file
+
+    if size != SIZE:
+        raise VocabError(f"--size {size:,}: the bytes vocabulary has {SIZE} ids. Leave --size out, or say {SIZE}.")
+    return to_file()
+
+
+def _train_bpe(texts: Iterable[str], size: int) -> bytes:
+    from .train_bpe import train
+
+    return train(texts, size)
+
+
+def _bpe_options() -> dict[str, Any]:
+    from .train_bpe import OPTIONS
+
+    return OPTIONS
+
+
+def _spm(preset: str) -> tuple[Callable[[], dict[str, Any]], Callable[[Iterable[str], int], bytes]]:
+    def options() -> dict[str, Any]:
+        from . import train_spm
+
+        return {**getattr(train_spm, preset), "longest_text": train_spm.LONGEST}
+
+    def train(texts: Iterable[str], size: int) -> bytes:
+        from . import train_spm
+
+        return train_spm.train(texts, size, getattr(train_spm, preset))
+
+    return options, train
+
+
+KINDS: dict[str, Kind] = {
+    "bytes": Kind(JSON, "256 bytes and four special ids; no training", dict, _train_bytes, _open_bytes),
+    "bpe": Kind(JSON, "byte-level BPE, GPT-2 split; lossless", _bpe_options, _train_bpe, _open_byte_level),
+    "sp_bpe": Kind(MODEL, "SentencePiece BPE as the challenge trains it", *_spm("CHALLENGE"), _open_spm),
+    "sp_bpe_lossless": Kind(MODEL, "SentencePiece BPE that changes no text", *_spm("LOSSLESS"), _open_spm),
+}
+
+
+def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
+    """The texts behind the validation documents, whose count is `skip`, or stands in the corpus.json beside `docs`."""
+    if skip is None:
+        corpus = read_corpus(docs)
+        skip = corpus.validation_documents if corpus else 0
+    return (document.text for document in islice(read_documents(docs), skip, None))
+
+
+def train_vocabulary(kind: str, docs: Path, size: int, out: Path, skip: int | None = None) -> Spec:
+    """Train and write the folder `out`. Raises VocabError for an unknown kind, documents or sizes that do not do."""
+    builder = KINDS.get(kind)
+    if builder is None:
+        raise VocabError(f"kind {kind!r} is not known; wanted one of {', '.join(KINDS)}.")
+    digest, counts = hashlib.sha256(), [0, 0]
+
+    def texts() -> Iterator[str]:
+        for text in training_documents(docs, skip):
+            raw = text.encode("utf-8")
+            digest.update(len(raw).to_bytes(8, "little") + raw)
+            counts[0] += 1
+            counts[1] += len(raw)
+            yield text
+
+    data = builder.train(texts(), size)
+    trained_on = {"sha256": digest.hexdigest(), "documents": counts[0], "bytes": counts[1]}
+    tokenizer = builder.open(data, str(out / builder.file))
+    digest_file = hashlib.sha256(data).hexdigest()
+    spec = Spec(
+        out.name, kind, tokenizer.size, tokenizer.lossless, builder.options(), trained_on, builder.file, digest_file
+    )
+    write_bytes(out / builder.file, data)
+    write_bytes(out / TABLE, tokenizer.table.to_npz())
+    write_json(out / "spec.json", spec.to_json())  # last: a folder with a spec is whole
+    return spec
+
+
+def open_vocabulary(folder: Path) -> tuple[Spec, Tokenizer, bytes]:
+    """The spec, the tokenizer and its file's bytes. Raises VocabError when they do not belong together."""
+    spec = read_spec(folder)
+    path = folder / spec.file
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != spec.file_sha256 or spec.kind not in KINDS:
+        raise VocabError(
+            f"{path}: sha256 {found[:12]}..., kind {spec.kind!r:.40}; spec.json wants {str(spec.file_sha256)[:12]}... "
+            "and a kind that is known. Train or import it again."
+        )
+    tokenizer = KINDS[spec.kind].open(data, str(path))
+    if tokenizer.size != spec.size:
+        raise VocabError(f"{path}: {tokenizer.size:,} ids, spec.json says {spec.size:,}. Train or import it again.")
+    return spec, tokenizer, data

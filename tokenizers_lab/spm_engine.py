@@ -1,0 +1,101 @@
+"""SentencePiece as an engine: any `.model`, with bytes proven against the original document.
+
+A model that normalises (`nmt_nfkc`, the challenge's own) changes text before it cuts it. Its tokens' bytes are then
+taken from the spans that sentencepiece reports in the original UTF-8: a token owns what ends at its span, dropped white
+space goes to the token after it, and what is dropped at the end to the last one. A model that changes nothing owns its
+bytes by piece, with one repair: sentencepiece writes a space as U+2581, so a U+2581 in a document would come back as a
+space; here it is spelt as its three byte tokens instead.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import sentencepiece
+
+from .byte_counts import ends_from_table, sizes_of
+from .byte_table import ByteTable
+from .errors import VocabError
+from .spm_file import read_normaliser
+from .tokenizer import Encoded
+
+SPACE = "\u2581"
+
+
+class SentencePieceTokenizer:
+    """The vocabulary in the bytes of a `.model`. Raises VocabError when they are not one. `where` is for messages."""
+
+    def __init__(self, data: bytes, where: str = "model") -> None:
+        self.normaliser = read_normaliser(data, where)
+        try:
+            self._engine = sentencepiece.SentencePieceProcessor(model_proto=data)
+            self.size = int(self._engine.vocab_size())
+        except (RuntimeError, ValueError) as error:
+            raise VocabError(
+                f"{where}: sentencepiece cannot open it ({str(error)[:80]}). Name a .model file."
+            ) from None
+        self.where = where
+        self.lossless = self.normaliser.lossless
+        self.bos = int(self._engine.bos_id())
+        ids = range(self.size)
+        self.silent = np.array(
+            [self._engine.is_control(i) or self._engine.is_unknown(i) or self._engine.is_unused(i) for i in ids], bool
+        )
+        self._byte = np.array([self._engine.is_byte(i) for i in ids], bool)
+        pieces = [self._engine.id_to_piece(i) for i in ids]
+        spaced = np.array([p.startswith(SPACE) for p in pieces], bool) & ~self.silent & ~self._byte
+        official = np.array([len(p.removeprefix(SPACE).encode("utf-8")) for p in pieces], np.int64)
+        own = np.array([len(p.replace(SPACE, " ").encode("utf-8")) for p in pieces], np.int64)
+        for column in (official, own):
+            column[self._byte], column[self.silent] = 1, 0
+        self.table = ByteTable.of(official, spaced, self.silent)
+        self.token_bytes = own if self.lossless == "exact" else None
+        self._spelt_space = [self._engine.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode("utf-8")]
+
+    def __repr__(self) -> str:
+        return f"SentencePieceTokenizer({self.where!r})"
+
+    def encode_batch(self, texts: Sequence[str]) -> Encoded:
+        """See Tokenizer."""
+        sizes_of(texts)  # a lone surrogate is refused here, by its name
+        parts = self._engine.encode(list(texts), return_type="numpy", num_threads=1)
+        if self.lossless == "exact":
+            for index, text in enumerate(texts):
+                if SPACE in text:
+                    parts[index] = self._spell(text)
+        return Encoded.of(parts, self.size)
+
+    def _spell(self, text: str) -> np.ndarray:
+        ids: list[int] = []
+        for index, part in enumerate(text.split(SPACE)):
+            if index:
+                ids += self._spelt_space
+            ids += self._engine.encode(part, return_type=int)
+        return np.array(ids, np.int32)
+
+    def byte_ends(self, encoded: Encoded, texts: Sequence[str]) -> np.ndarray:
+        """See Tokenizer. About a fifth of the speed of encoding when the model normalises."""
+        sizes = sizes_of(texts)
+        if self.token_bytes is not None:
+            return ends_from_table(self.token_bytes, encoded, sizes)
+        ends = np.zeros(len(encoded.ids), np.int64)
+        for index, text in enumerate(texts):
+            part = slice(int(encoded.offsets[index]), int(encoded.offsets[index + 1]))
+            found = self._engine.encode(text.encode("utf-8"), return_type="offset_mapping")
+            if not np.array_equal(found["ids"], encoded.ids[part]):
+                raise VocabError(f"document {index} of the batch encodes otherwise than before. Encode it again.")
+            if part.stop > part.start:
+                spans = np.fromiter((end for _, end in found["offsets"]), np.int64, part.stop - part.start)
+                np.maximum.accumulate(spans, out=spans)
+                spans[-1] = sizes[index]
+                ends[part] = np.minimum(spans, sizes[index])
+        return ends
+
+    def decode(self, ids: np.ndarray) -> str:
+        """See Tokenizer."""
+        ids = np.asarray(ids)
+        text: str = self._engine.decode(ids[~self.silent[ids]].tolist())
+        return text
+
+    def fallback(self) -> np.ndarray:
+        """See Tokenizer."""
+        return self._byte
