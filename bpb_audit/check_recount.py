@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .counting import charge
+from .counting import Meter
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .inputs import Recount, recount
@@ -187,7 +187,7 @@ def shipped_table(evidence: Evidence) -> Iterator[Finding]:
         )
         return
     table = survey.table or 0
-    difference = survey.counts * (charge(inputs.table) - charge(inputs.vocabulary.table))
+    difference = survey.counts * (Meter(inputs.table).full - Meter(inputs.vocabulary.table).full)
     effects = say_effects(ranked(inputs.vocabulary, survey.counts, difference.astype(float)))
     if given == table and not effects:
         yield passed(

@@ -13,61 +13,52 @@ from .errors import AuditError
 from .shard_reader import Stream
 from .vocabulary import ByteTable
 
-
-def charge(table: ByteTable) -> np.ndarray:
-    """(65536,) int32: base bytes and leading space of each id; ids beyond the table count 0."""
-    full = np.zeros(1 << 16, np.int32)
-    size = min(len(table), 1 << 16)
-    full[:size] = (table.base_bytes + table.has_leading_space)[:size]
-    return full
+IDS = 1 << 16  # a token is a uint16
 
 
-def _wide(column: np.ndarray, beyond: bool) -> np.ndarray:
-    """(65536,) bool: the column, continued with `beyond` for ids that the table does not have."""
-    wide = np.full(1 << 16, beyond)
-    wide[: len(column)] = column[: 1 << 16]
-    return wide
+class Meter:
+    """A byte table made ready for counting streams of uint16 ids; ids beyond the table count 0."""
 
+    def __init__(self, table: ByteTable) -> None:
+        size = min(len(table), IDS)
+        full = np.zeros(IDS, np.int64)
+        full[:size] = (table.base_bytes + table.has_leading_space)[:size]
+        self.full = full  # (65536,) int64: base bytes and leading space of each id
+        self._full = full.astype(np.min_scalar_type(int(full.max())))  # small enough for the cache
+        self._spaced = np.zeros(IDS, bool)
+        self._spaced[:size] = table.has_leading_space[:size]
+        self._boundary = np.zeros(IDS, bool)
+        self._boundary[:size] = table.is_boundary[:size]
+        first = np.flatnonzero(~self._boundary)
+        self._below = int(first[0]) if len(first) else IDS
+        self._head_only = not self._boundary[self._below : size].any()  # boundaries are 0.._below - 1, as usual
 
-def after_boundary(ids: np.ndarray, table: ByteTable, before: int | None) -> np.ndarray:
-    """Positions of tokens with a leading space that must not be charged, as the token before them is a boundary.
+    def _behind_boundary(self, ids: np.ndarray, before: int | None) -> np.ndarray:
+        """Positions of tokens with a leading space behind a boundary: the space is not charged there."""
+        if self._head_only:
+            marks = np.flatnonzero(ids < self._below)
+        else:
+            marks = np.flatnonzero(self._boundary.take(ids, mode="clip"))
+        places = marks[marks < len(ids) - 1] + 1
+        if len(ids) and (before is None or self._boundary[before]):
+            places = np.append(0, places)
+        return places[self._spaced[ids[places]]]
 
-    ids: (n,) uint16. `before`: the id that stands before ids[0]; None: the stream begins here, taken as a boundary.
-    """
-    boundary = _wide(table.is_boundary, True)
-    wanted = np.flatnonzero(boundary)
-    marks = np.flatnonzero(ids == wanted[0]) if len(wanted) == 1 else _any_of(ids, boundary)
-    places = marks[marks < len(ids) - 1] + 1
-    if len(ids) and (before is None or boundary[before]):
-        places = np.append(0, places)
-    return places[_wide(table.has_leading_space, False)[ids[places]]]
+    def each(self, ids: np.ndarray, before: int | None = None) -> np.ndarray:
+        """(n,) unsigned: what each token counts. ids: (n,) uint16; `before`: the id ahead of them, None at the start."""
+        counted = self._full.take(ids, mode="clip")
+        counted[self._behind_boundary(ids, before)] -= 1
+        return counted
 
-
-def _any_of(ids: np.ndarray, member: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(member[ids])
-
-
-def table_bytes(ids: np.ndarray, table: ByteTable, before: int | None = None) -> np.ndarray:
-    """(n,) int32: what each token counts by the official table. ids: (n,) uint16."""
-    counted = charge(table)[ids]
-    counted[after_boundary(ids, table, before)] -= 1
-    return counted
-
-
-def table_total(ids: np.ndarray, table: ByteTable, before: int | None = None) -> int:
-    """The sum of `table_bytes` without making it: one histogram, and the few spaces behind boundaries."""
-    counts = np.bincount(ids, minlength=1 << 16)
-    return int(counts @ charge(table).astype(np.int64)) - len(after_boundary(ids, table, before))
+    def total(self, ids: np.ndarray, before: int | None = None) -> int:
+        """The sum of `each`, without keeping it."""
+        counted = int(self._full.take(ids, mode="clip").sum(dtype=np.uint64))
+        return counted - len(self._behind_boundary(ids, before))
 
 
 def per_document(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """(d,) int64: sums of `values` (n,) over documents [starts[j], starts[j + 1])."""
     return np.add.reduceat(values, starts[:-1], dtype=np.int64)
-
-
-def in_step(stream: Stream) -> "Follower":
-    """A reader that hands out a stream piece by piece, for a sidecar that is read beside its shards."""
-    return Follower(stream)
 
 
 class Follower:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .counting import charge, table_bytes
+from .counting import Meter
 from .evidence import Evidence, Truth
 from .inputs import Inputs, Recount, recount
 from .survey import Survey
@@ -54,7 +54,7 @@ def ranked(vocabulary: Vocabulary, counts: np.ndarray, difference: np.ndarray, t
 
 def table_effects(vocabulary: Vocabulary, survey: Survey) -> list[Effect]:
     """Ids that the official table charges otherwise than the bytes they decode to."""
-    difference = survey.counts * (charge(vocabulary.table) - text_sizes(vocabulary))
+    difference = survey.counts * (Meter(vocabulary.table).full - text_sizes(vocabulary))
     return ranked(vocabulary, survey.counts, difference.astype(np.float64))
 
 
@@ -96,10 +96,11 @@ def tail_bytes(inputs: Inputs, targets: int) -> Tail:
     table = decoded = sidecar = None
     tokens = inputs.stream.total - targets - 1
     if inputs.vocabulary is not None:
-        sizes, table, decoded, before = text_sizes(inputs.vocabulary), 0, 0, None
+        sizes, meter = text_sizes(inputs.vocabulary), Meter(inputs.vocabulary.table)
+        table, decoded, before = 0, 0, None
         skip = 1
         for ids in inputs.stream.chunks(start=targets):
-            table += int(table_bytes(ids, inputs.vocabulary.table, before)[skip:].sum())
+            table += int(meter.each(ids, before)[skip:].sum())
             decoded += int(sizes[ids[skip:]].sum())
             before, skip = int(ids[-1]), 0
     if inputs.sidecar is not None:

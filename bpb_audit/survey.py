@@ -5,14 +5,13 @@ thousand documents is decoded in one gather; only documents whose bytes differ a
 of a batch, whatever the corpus.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from .counting import Follower, per_document, table_bytes
+from .counting import IDS, Follower, Meter, per_document
 from .documents import Document, read_documents
 from .errors import AuditError
 from .round_trip import Level, Loss, as_text, compare, first_loss, loose, same_document
@@ -31,11 +30,11 @@ class Row:
 
     document: int  # from 0
     position: int  # of its BOS in the token stream
-    line: int | None
-    raw: int | None
-    decoded: int | None
-    table: int | None
-    sidecar: int | None
+    line: int | None = None
+    raw: int | None = None
+    decoded: int | None = None
+    table: int | None = None
+    sidecar: int | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +73,6 @@ class Survey:
     bad_utf8: int = 0
     bad_case: int = 0  # documents whose case operators cannot be undone
     special: dict[str, int] = field(default_factory=dict)  # special-token text -> raw documents that hold it
-    inner_silent: int = 0  # tokens of no text inside documents
     pairs_seen: int = 0
     pairs_impossible: int = 0
     raw_documents: int | None = None  # documents read from the file
@@ -99,126 +97,114 @@ def key_of(text: str) -> str:
 
 def run(plan: Plan) -> Survey:
     """The pass. Raises AuditError for damaged files; what merely disagrees is counted."""
-    found = Survey(bos=plan.bos, table=None if plan.vocabulary is None else 0)
-    found.given = None if plan.table is None else 0
-    found.sidecar = None if plan.sidecar is None else 0
-    found.decoded = None if plan.vocabulary is None else 0
-    follower = Follower(plan.sidecar) if plan.sidecar else None
-    raw = read_documents(plan.docs) if plan.docs else None
-    found.raw_documents = None if raw is None else 0
-    before: int | None = None
-    wide = widen(plan.vocabulary, 1 << 16) if plan.vocabulary else None
+    work = _Pass(plan)
     for batch in documents(plan.stream, plan.bos):
-        _count(batch, found, plan, before)
-        side = follower.take(len(batch.ids)) if follower else None
-        if side is not None:
-            found.sidecar_sums += np.bincount(batch.ids, side, minlength=1 << 16)
-        if plan.vocabulary is not None:
-            _neighbours(batch, found, plan.vocabulary)
-        _documents(batch, found, plan, wide, side, raw, before)
-        found.tokens += len(batch.ids)
-        found.documents += len(batch.starts) - 1
-        before = int(batch.ids[-1])
-    if found.sidecar is not None:
+        work.add(batch)
+    found = work.found
+    if plan.sidecar is not None:
         found.sidecar = int(found.sidecar_sums.sum())
     return found
 
 
-def _count(batch: Batch, found: Survey, plan: Plan, before: int | None) -> None:
-    found.headless |= batch.headless and batch.first == 0
-    found.counts += np.bincount(batch.ids, minlength=1 << 16)
-    if plan.table is not None:
-        found.given = (found.given or 0) + int(table_bytes(batch.ids, plan.table, before).sum())
+class _Pass:
+    """The state of one pass: readers that move in step, and the survey that grows."""
+
+    def __init__(self, plan: Plan) -> None:
+        vocabulary, self.plan = plan.vocabulary, plan
+        self.found = Survey(bos=plan.bos)
+        self.wide = widen(vocabulary, IDS) if vocabulary else None
+        self.meter = Meter(vocabulary.table) if vocabulary else None
+        self.given = Meter(plan.table) if plan.table else None
+        self.follower = Follower(plan.sidecar) if plan.sidecar else None
+        self.raw = read_documents(plan.docs) if plan.docs else None
+        self.before: int | None = None
+        if vocabulary:
+            self.found.table = self.found.decoded = 0
+        if self.given:
+            self.found.given = 0
+        if self.raw:
+            self.found.raw_documents = 0
+
+    def add(self, batch: Batch) -> None:
+        """Count one batch of whole documents."""
+        found, ids = self.found, batch.ids
+        found.headless |= batch.headless and batch.first == 0
+        found.counts += np.bincount(ids, minlength=IDS)
+        if self.given is not None:
+            found.given = (found.given or 0) + self.given.total(ids, self.before)
+        side = self.follower.take(len(ids)) if self.follower else None
+        if side is not None:
+            found.sidecar_sums += np.bincount(ids, side, minlength=IDS)
+        if self.wide is not None or side is not None:
+            self._documents(batch, side)
+        if self.plan.vocabulary is not None:
+            _neighbours(ids, found, self.plan.vocabulary)
+        found.tokens += len(ids)
+        found.documents += len(batch.starts) - 1
+        self.before = int(ids[-1])
+
+    def _documents(self, batch: Batch, side: np.ndarray | None) -> None:
+        """Cut the batch into documents, each with its bytes by table and sidecar and its decoded text."""
+        starts, found = batch.starts, self.found
+        side_sums = None if side is None else per_document(side, starts).tolist()
+        table_sums = None
+        text, ends = b"", [0] * len(starts)
+        if self.wide is not None and self.meter is not None:
+            table_sums = per_document(self.meter.each(batch.ids, self.before), starts).tolist()
+            found.table = (found.table or 0) + sum(table_sums)
+            flat, token_ends = gather(self.wide, batch.ids)
+            text, ends = flat.tobytes(), np.append(0, token_ends)[starts].tolist()
+        for j in range(len(starts) - 1):
+            row = Row(
+                found.documents + j,
+                batch.first + int(starts[j]),
+                table=table_sums[j] if table_sums else None,
+                sidecar=side_sums[j] if side_sums else None,
+            )
+            decoded = None if self.wide is None else self._decode(self.wide, text[ends[j] : ends[j + 1]])
+            document = next(self.raw, None) if self.raw else None
+            if document is None:
+                found.unpaired += self.raw is not None
+                found.bad_utf8 += decoded is not None and not _is_utf8(decoded)
+                continue
+            row = replace(
+                row, line=document.line, raw=len(document.raw), decoded=None if decoded is None else len(decoded)
+            )
+            last = batch.first + int(starts[j + 1]) == self.plan.stream.total
+            _hold(row, document, decoded, found, batch.headless and j == 0, last)
+
+    def _decode(self, vocabulary: Vocabulary, text: bytes) -> bytes:
+        """The document's text; where case operators cannot be undone they stay in it, and it is counted."""
+        try:
+            text = finish(vocabulary, text)
+        except AuditError:
+            self.found.bad_case += 1
+        self.found.decoded = (self.found.decoded or 0) + len(text)
+        return text
 
 
-def _neighbours(batch: Batch, found: Survey, vocabulary: Vocabulary) -> None:
+def _neighbours(ids: np.ndarray, found: Survey, vocabulary: Vocabulary) -> None:
     """Look up adjacent pairs that the encoder would have merged, in the head of each batch."""
     if vocabulary.merges is None or not len(vocabulary.merges):
         return
-    sample = batch.ids[: PAIR_SAMPLE + 1].astype(np.int64)
+    sample = ids[: PAIR_SAMPLE + 1].astype(np.int64)
     pairs = sample[:-1] * len(vocabulary) + sample[1:]
     at = np.minimum(np.searchsorted(vocabulary.merges, pairs), len(vocabulary.merges) - 1)
     found.pairs_seen += len(pairs)
     found.pairs_impossible += int((vocabulary.merges[at] == pairs).sum())
 
 
-def _documents(
-    batch: Batch,
-    found: Survey,
-    plan: Plan,
-    vocabulary: Vocabulary | None,
-    side: np.ndarray | None,
-    raw: Iterator[Document] | None,
-    before: int | None,
-) -> None:
-    starts = batch.starts
-    if vocabulary is None and side is None:
-        return
-    table_sums = side_sums = None
-    if side is not None:
-        side_sums = per_document(side, starts).tolist()
-    text, ends = b"", [0] * len(starts)
-    if vocabulary is not None:
-        counted = table_bytes(batch.ids, vocabulary.table, before)
-        table_sums = per_document(counted, starts).tolist()
-        found.table = (found.table or 0) + sum(table_sums)
-        flat, token_ends = gather(vocabulary, batch.ids)
-        text = flat.tobytes()
-        ends = np.append(0, token_ends)[starts].tolist()
-    for j in range(len(starts) - 1):
-        row = Row(
-            found.documents + j,
-            batch.first + int(starts[j]),
-            None,
-            None,
-            None,
-            table_sums[j] if table_sums else None,
-            side_sums[j] if side_sums else None,
-        )
-        document = next(raw, None) if raw else None
-        decoded = None
-        if vocabulary is not None:
-            decoded = _decode(vocabulary, text[ends[j] : ends[j + 1]], found)
-            found.decoded = (found.decoded or 0) + len(decoded)
-        last = batch.first + int(starts[j + 1]) == plan.stream.total
-        _hold(row, document, decoded, found, raw is not None, batch.headless and j == 0, last)
-
-
-def _decode(vocabulary: Vocabulary, text: bytes, found: Survey) -> bytes:
-    try:
-        return finish(vocabulary, text)
-    except AuditError:
-        found.bad_case += 1
-        return text
-
-
-def _hold(
-    row: Row, document: Document | None, decoded: bytes | None, found: Survey, want: bool, head: bool, tail: bool
-) -> None:
-    """Hold one document of the shards against the raw one in its place."""
-    if document is None:
-        found.unpaired += want
-        if decoded is not None:
-            found.bad_utf8 += not _is_utf8(decoded)
-        return
+def _hold(row: Row, document: Document, decoded: bytes | None, found: Survey, head: bool, tail: bool) -> None:
+    """Hold one document of the shards against the raw one in its place. `head`/`tail`: the stream may cut it there."""
     found.raw_documents = (found.raw_documents or 0) + 1
-    for word in SPECIAL_TEXT:
-        if word in document.text:
-            found.special[word] = found.special.get(word, 0) + 1
+    if "<" in document.text:
+        for word in SPECIAL_TEXT:
+            if word in document.text:
+                found.special[word] = found.special.get(word, 0) + 1
     level = Level.EXACT
     if decoded is not None and decoded != document.raw:
         found.bad_utf8 += not _is_utf8(decoded)
         level = compare(document.text, as_text(decoded), head_cut=head, tail_cut=tail)
-    raw_bytes = len(document.raw)
-    row = Row(
-        row.document,
-        row.position,
-        document.line,
-        raw_bytes,
-        None if decoded is None else len(decoded),
-        row.table,
-        row.sidecar,
-    )
     found.levels[level] += 1
     if level is Level.LOSSY and decoded is not None:
         if len(found.lost) < LOST_KEPT:
@@ -228,23 +214,28 @@ def _hold(
             return
         if len(found.losses) < KEPT:
             found.losses.append((row, first_loss(document.text, as_text(decoded))))
-    if level is Level.CUT:
-        return
+    if level is not Level.CUT:
+        _sum(row, len(document.text.strip().encode("utf-8")), found)
+
+
+def _sum(row: Row, trimmed: int, found: Survey) -> None:
+    """Add a document that is in its place to the sums; `trimmed` its bytes without outer white space."""
+    raw = row.raw or 0
     found.paired += 1
-    found.paired_raw += raw_bytes
-    trimmed = len(document.text.strip().encode("utf-8"))
-    found.paired_outer += raw_bytes - trimmed
+    found.paired_raw += raw
+    found.paired_outer += raw - trimmed
     found.paired_decoded += row.decoded or 0
     found.paired_table += row.table or 0
-    if row.sidecar is not None:
-        found.paired_sidecar += row.sidecar
-        if row.sidecar == raw_bytes:
-            return
-        found.sidecar_trimmed += row.sidecar == trimmed
-        found.sidecar_normalised += row.sidecar == row.decoded != trimmed
-        found.sidecar_wrong += row.sidecar not in (trimmed, row.decoded)
-        if len(found.sidecar_rows) < KEPT:
-            found.sidecar_rows.append(row)
+    if row.sidecar is None:
+        return
+    found.paired_sidecar += row.sidecar
+    if row.sidecar == raw:
+        return
+    found.sidecar_trimmed += row.sidecar == trimmed
+    found.sidecar_normalised += row.sidecar == row.decoded != trimmed
+    found.sidecar_wrong += row.sidecar not in (trimmed, row.decoded)
+    if len(found.sidecar_rows) < KEPT:
+        found.sidecar_rows.append(row)
 
 
 def _is_utf8(data: bytes) -> bool:
