@@ -70,8 +70,17 @@ def clean(text: str, alt: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\s(?:width|height)="[\d.]+pt"', "", text, count=2)
-    text = re.sub(r"font: [^;\"']*?(\d+(?:\.\d+)?px)[^;\"']*(?:'[^']*'[^;\"]*)*", r"font-size: \1", text)
+    text = re.sub(r"font: ([^;\"]*)", lambda m: shorthand(m[1]), text)
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     for marker, variable in INK.items():
         text = text.replace(marker, variable)
     label = escape(alt, quote=True)
     return text.replace("<svg", f'<svg role="img" aria-label="{label}" class="plot"', 1).strip()
+
+
+def shorthand(value: str) -> str:
+    """`600 10px 'DejaVu Sans', ...` -> `font-weight: 600; font-size: 10px`: the page's own font takes over."""
+    size = re.search(r"[\d.]+px", value)
+    weight = re.search(r"\b(bold|[6-9]00)\b", value)
+    parts = [f"font-weight: {weight[1]}"] if weight else []
+    return "; ".join([*parts, f"font-size: {size[0]}" if size else "font-size: 10px"])

@@ -21,11 +21,12 @@ def audited(case: Case) -> Iterator[Finding]:
     try:
         from bpb_audit.evidence import Evidence
         from bpb_audit.rules import all_rules, run_rule
+
+        evidence = Evidence(case.folder.path, **case.audit_options)
+        findings = [finding for one in all_rules() for finding in run_rule(one, evidence)]
     except ImportError as error:
         yield say.unchecked(f"the auditor is not there ({error})", fix="pip install -e .")
         return
-    evidence = Evidence(case.folder.path, **case.audit_options)
-    findings = [finding for one in all_rules() for finding in run_rule(one, evidence)]
     failed = [f for f in findings if f.verdict is FAIL]
     open_ones = [f for f in findings if f.verdict is UNCHECKED]
     passed = len(findings) - len(failed) - len(open_ones)

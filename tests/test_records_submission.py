@@ -1,5 +1,6 @@
 """submission.json: nine strict fields going out, anything at all coming in."""
 
+import contextlib
 import json
 
 import pytest
@@ -85,10 +86,8 @@ def test_what_is_no_json_object_is_one_error(data):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_a_value_or_the_one_error(data):
-    try:
-        parse_claims(data)
-    except RecordError:
-        pass
+    with contextlib.suppress(RecordError):
+        assert parse_claims(data).file == "submission.json"
 
 
 json_values = st.recursive(
