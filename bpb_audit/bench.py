@@ -4,10 +4,10 @@
 - decode + encode: every document's tokens to text, and the text's UTF-8 length;
 - per token: Python's `len(piece.encode())` and the leading-space rule, token by token.
 
-On made-up documents all three must give the same total or the bench stops; on real shards the totals are printed, as a
-tokenizer with a transform or runs of spaces may well differ. Reading shards is held against reading the same bytes, and the
-whole recount (decode, compare with documents) is timed beside them. Ways that are too slow for all of the tokens run on
-the first documents and are scaled by tokens; the table says how many each one saw.
+On made-up documents all three must give the same total or the bench stops; on real shards the totals are printed, as
+a tokenizer with a transform or runs of spaces may well differ. Reading shards is held against reading the same bytes,
+and the whole recount (decode, compare with documents) is timed beside them. Ways that are too slow for all of the
+tokens run on the first documents and are scaled by tokens; the table says how many each one saw.
 """
 
 import json as json_module

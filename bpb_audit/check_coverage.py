@@ -7,7 +7,7 @@ from .coverage import ledger, plain_windows, sliding_windows
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .inputs import recount
-from .recount import tail_bytes
+from .recount import sequence_length, tail_bytes
 from .rules import rule
 
 
@@ -30,7 +30,7 @@ def coverage(evidence: Evidence) -> Iterator[Finding]:
     found = recount(evidence)
     if found is None:
         return
-    targets, length, stride = found.survey.tokens - 1, evidence.seq_len, evidence.stride
+    targets, stride = found.survey.tokens - 1, evidence.stride
     where = found.inputs.stream.files[0].name
     if length < 1 or targets < length:
         yield failed(

@@ -45,7 +45,7 @@ class Meter:
         return places[self._spaced[ids[places]]]
 
     def each(self, ids: np.ndarray, before: int | None = None) -> np.ndarray:
-        """(n,) unsigned: what each token counts. ids: (n,) uint16; `before`: the id ahead of them, None at the start."""
+        """(n,) unsigned: what each token counts. ids: (n,) uint16; `before`: the id ahead, None at the start."""
         counted = self._full.take(ids, mode="clip")
         counted[self._behind_boundary(ids, before)] -= 1
         return counted

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .counting import Meter
+from .errors import AuditError
 from .evidence import Evidence, Truth
 from .inputs import Inputs, Recount, recount
 from .survey import Survey
@@ -131,7 +132,23 @@ def truth_of(found: Recount, seq_len: int | None) -> Truth:
     )
 
 
+def sequence_length(evidence: Evidence) -> int | None:
+    """The evaluation's sequence length, tokens: as given, else as the submission's logs state it, else None."""
+    if evidence.seq_len is not None:
+        return evidence.seq_len
+    try:
+        logs = evidence.submission.logs
+    except AuditError:
+        return None
+    for name in ("eval_seq_len", "train_seq_len"):
+        for log in logs:
+            told = log.fact(name) or ""
+            if told.isdecimal() and 0 < len(told) < 8:
+                return int(told) or None
+    return None
+
+
 def measure_truth(evidence: Evidence) -> Truth | None:
     """The recounted bytes for other rules, or None without shards. Raises AuditError on broken files."""
     found = recount(evidence)
-    return None if found is None else truth_of(found, evidence.seq_len)
+    return None if found is None else truth_of(found, sequence_length(evidence))
