@@ -22,10 +22,10 @@ def coverage(evidence: Evidence) -> Iterator[Finding]:
     if evidence.shards is None:
         yield unchecked("no shards to lay windows over.", fix=NEED_SHARDS)
         return
-    if evidence.seq_len is None:
-        yield unchecked(
-            "the evaluation's sequence length was not given.", fix="add --seq-len N (and --stride N if it slides)"
-        )
+    length = sequence_length(evidence)
+    if length is None:
+        fix = "add --seq-len N (and --stride N if it slides)"
+        yield unchecked("neither a flag nor a log says the evaluation's sequence length.", fix=fix)
         return
     found = recount(evidence)
     if found is None:
