@@ -89,3 +89,48 @@ def vocab_train(
         f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, "
         f"from {trained['documents']:,} documents, {trained['bytes']:,} bytes of UTF-8."
     )
+
+
+shards = App(name="shards", help="Write and verify token shards, with every byte accounted for.")
+
+
+@shards.command(name="write")
+def shards_write(
+    *,
+    docs: Path,
+    vocab: Path,
+    out: Path,
+    shard_tokens: int = 100_000_000,
+    validation_documents: int | None = None,
+    json: bool = False,
+) -> None:
+    """Write documents as the challenge's token shards, with byte sidecar and manifest.
+
+    Parameters
+    ----------
+    docs: Path
+        Documents, those for validation first.
+    vocab: Path
+        Folder of a vocabulary.
+    out: Path
+        Folder for the shards; older shards in it are replaced.
+    shard_tokens: int
+        Tokens in a full shard.
+    validation_documents: int
+        How many documents at the head are for validation, instead of what corpus.json beside them says.
+    json: bool
+        Print the manifest as JSON.
+    """
+    from .shard_writer import write_shards
+
+    manifest = write_shards(docs, vocab, out, shard_tokens, validation_documents)
+    if json:
+        _say_json(manifest)
+        return
+    files = {name: entry for name, entry in manifest["files"].items() if name.endswith(".bin")}
+    tokens = sum(entry["tokens"] for entry in files.values())
+    raw = sum(entry["bytes_raw"] for entry in files.values())
+    print(
+        f"{out}: {len(files)} shards, {tokens:,} tokens for {manifest['corpus']['documents']:,} documents of {raw:,} "
+        f"bytes ({raw / max(tokens, 1):.3f} bytes a token, BOS included); every document's tokens sum to its UTF-8."
+    )
