@@ -27,7 +27,9 @@ SIZE_PLAIN = re.compile(
 ARTIFACT = re.compile(r"^artifact:[\d.]+MB .*?\bcode:(\d+)")
 SEED = re.compile(r"(?:^|[\s,{])(?:RUN )?['\"]?[Ss]eed['\"]?\s*[:=]\s*(\d{1,12})\b")
 WORLD = re.compile(r"\bworld_size\s*[:=]\s*(\d{1,5})\b")
-GPU = re.compile(r"\|\s+\d+\s+(NVIDIA [A-Za-z0-9 .-]+?)(?:\s{2,}|\.\.\.|\s+(?:On|Off)\b)")
+GPU = re.compile(
+    r"^device \d+: (NVIDIA [\w .-]+)$|\|\s+\d+\s+(NVIDIA [A-Za-z0-9 .-]+?)(?:\s{2,}|\.\.\.|\s+(?:On|Off)\b)"
+)
 SOURCE_START = re.compile(
     r"^(?:import [\w.]+|from [\w.]+ import\b|#!/\S+python|#!/usr/bin/env|(?:async )?def \w+\(|class \w+[(:]|@\w[\w.]*)"
 )

@@ -231,7 +231,7 @@ class _Reader:
         if "world_size" in text and (found_world := WORLD.search(text)) and "if " not in text:
             log.worlds.append((number, int(found_world[1])))
         if "NVIDIA" in text and len(log.gpus) < 1024 and (found_gpu := GPU.search(text)):
-            log.gpus.append((number, found_gpu[1].strip()))
+            log.gpus.append((number, (found_gpu[1] or found_gpu[2]).strip()))
         if text.startswith("stopping_early"):
             log.stopped_early.append(number)
             pairs = {m[1]: (m[2], m[3]) for m in PAIR.finditer(text)}

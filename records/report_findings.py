@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .report_data import Inputs, number, pick, rows_of
-from .report_parts import Section, Table, fixed, gone
+from .report_data import LOGS, Inputs, number, pick, rows_of
+from .report_parts import Section, Station, Table, fixed, gone
 from .submission import CAP
 
 
@@ -34,15 +34,14 @@ def headline(inputs: Inputs) -> list[tuple[str, str, str]]:
 
 
 def artifact_total(inputs: Inputs) -> int | None:
-    """The artifact's bytes: as the record claims or the score names them, else code and container of the codecs."""
-    for name, keys in (("score", ("artifact_bytes", "bytes_total")), ("codecs", ("artifact_bytes",))):
-        value = number(pick(inputs.get(name), *keys))
-        if value:
-            return int(value)
-    rows = rows_of(inputs.get("codecs"), "rows", "codecs", "recipes")
-    totals = [number(pick(row, "artifact", "artifact_bytes", "bytes_total", "total_bytes", "total")) for row in rows]
-    known = [int(t) for t in totals if t]
-    return min(known) if known else None
+    """The artifact's bytes: the total that the run's log ends on (code and container)."""
+    from .log_reader import read_log
+
+    place = next((inputs.root / p for p in LOGS if (inputs.root / p).is_file()), None)
+    if place is None:
+        return None
+    totals = [size for _, label, size in read_log(place).sizes if label.startswith("Total submission size ")]
+    return totals[-1] if totals else None
 
 
 def verdict_words(document: Any) -> tuple[str, str] | None:
@@ -73,8 +72,11 @@ def findings_section(inputs: Inputs, key: str, title: str, name: str, lead: str)
     )
     words = verdict_words(inputs.get(name))
     section.lead = f"{lead} {words[1][0].upper() + words[1][1:]}." if words else f"{lead} It holds no findings."
-    rows = [[str(f.get("verdict", "")), str(f.get("rule", "")), detail(f), str(f.get("where", ""))] for f in found]
-    section.tables = [Table(["verdict", "rule", "what it says", "where"], rows, verdict=0)]
+    heads = ["verdict", "rule", "what it says", "where"]
+    good = [f for f in found if f.get("verdict") == "PASS"]
+    for part, summary in ((found[: len(found) - len(good)], ""), (good, f"{len(good)} passed")):
+        rows = [[str(f.get("verdict", "")), str(f.get("rule", "")), detail(f), str(f.get("where", ""))] for f in part]
+        section.tables.append(Table(heads, rows, verdict=0, caption=summary))
     return section
 
 
@@ -108,15 +110,12 @@ def command_section(inputs: Inputs) -> Section:
     if gone(inputs, section, "commands"):
         return section
     for row in rows_of(inputs.get("commands"), "commands"):
+        name, title = str(row.get("station", "")), str(row.get("title", ""))
+        if not section.commands or section.commands[-1].name != name:
+            section.commands.append(Station(name, title))
+        station = section.commands[-1]
         spent = number(row.get("seconds"))
-        section.commands.append(
-            {
-                "station": str(row.get("station", "")),
-                "title": str(row.get("title", "")),
-                "command": str(row.get("command", "")),
-                "seconds": f"{spent:,.1f} s" if spent is not None else "",
-                "says": str(row.get("says", "")),
-            }
-        )
-    section.lead = "Each station of this run as one command; a finished one is not repeated."
+        station.commands.append((str(row.get("command", "")), f"{spent:,.1f} s" if spent is not None else ""))
+        station.says = str(row.get("says") or station.says)
+    section.lead = "Each station of this run as the commands it ran, in its own folder; a finished one is not repeated."
     return section

@@ -20,6 +20,16 @@ class Table:
 
 
 @dataclass
+class Station:
+    """One stop of the run and the commands it took: (command, seconds)."""
+
+    name: str
+    title: str
+    commands: list[tuple[str, str]] = field(default_factory=list)
+    says: str = ""
+
+
+@dataclass
 class Section:
     """One part of the page. `wants` names the file it is made of; without it `there` is False."""
 
@@ -31,7 +41,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     pictures: list[tuple[str, str]] = field(default_factory=list)  # (html, caption)
     note: str = ""
-    commands: list[dict[str, str]] = field(default_factory=list)
+    commands: list[Station] = field(default_factory=list)
 
 
 def size(value: Any) -> str:
