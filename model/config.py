@@ -1,0 +1,176 @@
+"""Every number that decides a run, in one frozen, flat, validated dataclass.
+
+The defaults are the challenge's published baseline: 9 layers, width 512, 17,059,912 parameters. A field's name in
+capitals is its environment name (NUM_LAYERS, MAX_WALLCLOCK_SECONDS), as in the challenge. A run's configuration is
+built in four layers, later ones win: these defaults, the recipe (a flat TOML file, or the constant the bundler
+embeds), the JSON file that PGLAB_CONFIG names, the environment. A key that no field has is an error that names the
+nearest one.
+"""
+
+import difflib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """One run. Lengths are in tokens unless the name says otherwise; learning rates are per step."""
+
+    # where the data is, and the seed of everything
+    data_path: str = "./data/datasets/fineweb10B_sp1024"  # folder with fineweb_{train,val}_*.bin
+    tokenizer_path: str = "./data/tokenizers/fineweb_1024_bpe.model"  # read only where token_table.npz is missing
+    seed: int = 1337
+    # how often to look
+    val_batch_size: int = 524_288
+    val_loss_every: int = 1000  # steps; 0: only at the end
+    train_log_every: int = 200
+    checkpoint_seconds: float = 20.0  # 0: no checkpoints while training
+    # how long, and how much at a time
+    iterations: int = 20_000
+    max_wallclock_seconds: float = 600.0  # training time, validation not counted; 0: no cap
+    warmup_steps: int = 20  # steps that prime compiled code and are undone
+    train_batch_tokens: int = 524_288  # of all ranks together
+    train_seq_len: int = 1024
+    micro_batches: int = 8  # pieces of a step's batch over all ranks; the number of ranks must divide it
+    # the model's shape
+    vocab_size: int = 1024
+    num_layers: int = 9
+    model_dim: int = 512
+    num_heads: int = 8
+    num_kv_heads: int = 4
+    mlp_mult: int = 2
+    tie_embeddings: bool = True
+    rope_base: float = 10_000.0
+    logit_softcap: float = 30.0
+    qk_gain_init: float = 1.5
+    tied_embed_init_std: float = 0.005
+    # optimisers
+    embed_lr: float = 0.6  # of an untied embedding
+    head_lr: float = 0.008
+    tied_embed_lr: float = 0.05
+    matrix_lr: float = 0.04
+    scalar_lr: float = 0.04
+    muon_momentum: float = 0.95
+    muon_backend_steps: int = 5
+    muon_momentum_warmup_start: float = 0.85
+    muon_momentum_warmup_steps: int = 500
+    beta1: float = 0.9
+    beta2: float = 0.95
+    adam_eps: float = 1e-8
+    grad_clip_norm: float = 0.0  # 0: no clipping
+    # schedule
+    warmdown_iters: int = 1200  # steps of falling rate at the end, measured in time where there is a cap
+    warmdown_frac: float = 0.0  # instead: this last part of the cap (of the iterations without one)
+    # where and in what precision
+    device: str = "auto"  # auto, cpu, cuda
+    precision: str = "auto"  # auto, float32, bfloat16: of the matrix products
+    compile: str = "auto"  # auto (on CUDA only), on, off
+    codec: str = "official+lzma9"  # recipe of final_model.pgc
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ModelError(f"{field.name} is {value}; wanted a finite number.")
+            if not isinstance(value, str) and value < (1 if field.name in AT_LEAST_ONE else 0):
+                raise ModelError(f"{field.name} is {value}; wanted at least {int(field.name in AT_LEAST_ONE)}.")
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ModelError(f"{name} is {getattr(self, name)!r:.40}; wanted one of {', '.join(allowed)}.")
+        head_dim, rest = divmod(self.model_dim, self.num_heads)
+        if rest or head_dim % 2:
+            raise ModelError(
+                f"model_dim {self.model_dim} over num_heads {self.num_heads} gives no whole even head width, which "
+                "rotary positions want; change one of them."
+            )
+        if self.num_heads % self.num_kv_heads:
+            raise ModelError(f"num_heads {self.num_heads} is no multiple of num_kv_heads {self.num_kv_heads}.")
+        if self.logit_softcap <= 0:
+            raise ModelError("logit_softcap is 0; wanted a number above it.")
+        if self.vocab_size > 65_536:
+            raise ModelError(f"vocab_size is {self.vocab_size:,}; tokens are uint16, so at most 65,536.")
+        if self.warmdown_frac > 1:
+            raise ModelError(f"warmdown_frac is {self.warmdown_frac}; wanted a part between 0 and 1.")
+        if self.train_batch_tokens % (self.micro_batches * self.train_seq_len):
+            raise ModelError(
+                f"train_batch_tokens {self.train_batch_tokens:,} is no multiple of micro_batches x train_seq_len "
+                f"({self.micro_batches} x {self.train_seq_len:,}), so sequences would not fit; change one of them."
+            )
+
+
+AT_LEAST_ONE = {
+    *("val_batch_size", "iterations", "train_batch_tokens", "train_seq_len", "micro_batches", "vocab_size"),
+    *("num_layers", "model_dim", "num_heads", "num_kv_heads", "mlp_mult", "muon_backend_steps"),
+}
+CHOICES = {
+    "device": ["auto", "cpu", "cuda"],
+    "precision": ["auto", "float32", "bfloat16"],
+    "compile": ["auto", "on", "off"],
+}
+
+
+def field_value(name: str, default: Any, given: Any, where: str) -> Any:
+    """`given` as the type of the field's default; words (from the environment or a flag) are read. ModelError."""
+    kind = type(default)
+    try:
+        if kind is bool and isinstance(given, str):
+            return {"0": False, "1": True, "false": False, "true": True}[given.strip().lower()]
+        if kind is not str and isinstance(given, str):
+            return kind(given.strip().replace("_", ""))
+        if kind is float and type(given) is int:
+            return float(given)
+        if type(given) is kind:
+            return given
+    except (ValueError, KeyError, OverflowError):
+        pass
+    raise ModelError(f"{where} gives {name} = {given!r:.60}; wanted {kind.__name__}, such as {default!r}.")
+
+
+def with_values(config: RunConfig, values: Mapping[str, Any], where: str) -> RunConfig:
+    """A copy of `config` with some fields changed; `where` is named in errors. Raises ModelError."""
+    defaults = {field.name: field.default for field in fields(config)}
+    changes = {}
+    for key, given in values.items():
+        if key not in defaults:
+            near = difflib.get_close_matches(key.lower(), defaults, 1, 0.0)[0]
+            raise ModelError(f"{where} has the key {key!r:.60}, which nothing here is called; the nearest is {near!r}.")
+        changes[key] = field_value(key, defaults[key], given, where)
+    return replace(config, **changes)
+
+
+def read_recipe(path: Path) -> dict[str, object]:
+    """The keys of a flat TOML recipe, checked. Raises ModelError or OSError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path}: not TOML ({error}); wanted lines such as num_layers = 9.") from None
+    with_values(RunConfig(), values, str(path))
+    return values
+
+
+def read_config_file(path: Path) -> dict[str, object]:
+    """The keys of a config.json. Raises ModelError or OSError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not JSON ({str(error)[:80]}); wanted an object of configuration keys.") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{path}: holds a {type(values).__name__}; wanted an object of configuration keys.")
+    return values
+
+
+def layered_config(recipe: Mapping[str, Any], environment: Mapping[str, str]) -> RunConfig:
+    """Defaults, recipe, the file that PGLAB_CONFIG names, the environment; later ones win. Raises ModelError."""
+    config = with_values(RunConfig(), recipe, "the recipe")
+    if place := environment.get("PGLAB_CONFIG"):
+        config = with_values(config, read_config_file(Path(place)), place)
+    names = [field.name for field in fields(config)]
+    found = {name: environment[name.upper()] for name in names if environment.get(name.upper())}
+    return with_values(config, found, "the environment")

@@ -1,0 +1,137 @@
+"""The processes of one run: who am I, on which device, in what precision, and what we tell each other.
+
+A run is one process, or several that torchrun started (RANK, WORLD_SIZE, LOCAL_RANK): one a GPU over nccl, or on a CPU
+one thread each over gloo, where two such ranks beat two OpenMP threads. Everything a decision hangs on (the clock, a
+request to stop) is shared before it is used, so that all ranks take the same steps at the same rates.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from .config import RunConfig
+from .errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among those of the run."""
+
+    rank: int
+    world: int
+    device: torch.device
+    dtype: torch.dtype  # of matrix products: float32 or bfloat16
+
+    def gather(self, values: list[float]) -> list[list[float]]:
+        """Every rank's values, `[rank][value]`, float64."""
+        if self.world == 1:
+            return [values]
+        own = torch.tensor(values, dtype=torch.float64, device=self.device)
+        out = torch.empty(self.world * len(values), dtype=torch.float64, device=self.device)
+        dist.all_gather_into_tensor(out, own)
+        return out.view(self.world, -1).tolist()
+
+    def wait(self) -> None:
+        """Until every rank is here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def settle(self) -> None:
+        """Until this device has done all it was given, so that a clock can be read."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def rank_numbers(environment: Mapping[str, str]) -> tuple[int, int, int]:
+    """RANK, WORLD_SIZE and LOCAL_RANK of torchrun, or (0, 1, 0). Raises ModelError."""
+    try:
+        numbers = [int(environment.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))]
+    except ValueError as error:
+        raise ModelError(f"RANK, WORLD_SIZE or LOCAL_RANK is no number ({error}); start with torchrun.") from None
+    if not 0 <= numbers[0] < numbers[1]:
+        raise ModelError(f"RANK {numbers[0]} of WORLD_SIZE {numbers[1]} cannot be; start with torchrun.")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def check_world(config: RunConfig, world: int) -> None:
+    """ModelError unless a step's batch can be shared out over `world` ranks as the baseline does."""
+    if world < 1 or config.micro_batches % world:
+        fits = [n for n in range(1, config.micro_batches + 1) if config.micro_batches % n == 0]
+        raise ModelError(
+            f"{world} ranks do not divide micro_batches {config.micro_batches}; wanted one of {fits}, or set "
+            "micro_batches to a multiple of the ranks."
+        )
+
+
+def open_ranks(config: RunConfig, environment: Mapping[str, str]) -> Ranks:
+    """Join the other ranks and choose device and precision. Raises ModelError when the device is not there."""
+    rank, world, local = rank_numbers(environment)
+    check_world(config, world)
+    there = torch.cuda.is_available()
+    if config.device == "cuda" and not there:
+        raise ModelError("device is cuda, but this torch finds no GPU; set device = auto or cpu, or see pglab doctor.")
+    if config.device != "cpu" and there:
+        if local >= torch.cuda.device_count():
+            raise ModelError(f"{world} ranks, but {torch.cuda.device_count()} GPUs; start one rank a GPU.")
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    else:
+        device = torch.device("cpu")
+        if world > 1 or "OMP_NUM_THREADS" not in environment:
+            torch.set_num_threads(1)  # several spin while they wait, and share this machine's cores badly
+    if world > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=world)
+    wish = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(config.precision)
+    dtype = wish or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    ranks = Ranks(rank, world, device, dtype)
+    if wish is None and device.type == "cpu":  # all ranks must agree, so the slowest has the word
+        pays = min(row[0] for row in ranks.gather([float(bfloat16_pays())])) > 0
+        ranks = Ranks(rank, world, device, torch.bfloat16 if pays else torch.float32)
+    return ranks
+
+
+def bfloat16_pays() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices at least 1.5 times as fast as float32, by trying (some 30 ms)."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(256, 256, dtype=dtype)
+        a @ a  # the first call prepares the kernel
+        times = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            a @ a
+            times.append(time.perf_counter() - begin)
+        seconds[dtype] = min(times)
+    return seconds[torch.bfloat16] * 1.5 < seconds[torch.float32]
+
+
+class StopRequest:
+    """Whether somebody asked this process to leave: SIGTERM, SIGINT, or the end of the command that started it.
+
+    `watched` is the process id of that command (0: nobody). Only a flag is set; the loop saves and leaves at a step's
+    end.
+    """
+
+    def __init__(self, watched: int) -> None:
+        self.asked, self.watched = False, watched
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self.take_signal)
+
+    def take_signal(self, number: int, frame: object) -> None:
+        """Remember it."""
+        self.asked = True
+
+    def check(self) -> bool:
+        """Whether to leave now."""
+        if self.watched and not self.asked:
+            try:
+                os.kill(self.watched, 0)
+            except OSError:
+                self.asked = True
+        return self.asked

@@ -1,0 +1,32 @@
+"""How learning rates and Muon's momentum move while a run goes on: three small functions of step and time.
+
+Rates are constant, then fall in a straight line to zero (warm-down). The challenge ends on the clock, so where there
+is a cap on training time the fall is measured in time, from the present speed: a slow machine does fewer steps, but
+its rates still reach zero. `warmdown_frac` says the same without needing to know the speed.
+"""
+
+from .config import RunConfig
+
+
+def rate_scale(config: RunConfig, step: int, elapsed_ms: float) -> float:
+    """What every learning rate is multiplied with at `step`, in [0, 1]; `elapsed_ms` is training time so far."""
+    cap_ms = 1000.0 * config.max_wallclock_seconds
+    if config.warmdown_frac > 0:
+        done = elapsed_ms / cap_ms if cap_ms > 0 else 0.0
+        done = max(done, step / config.iterations)
+        return min(1.0, max(1.0 - done, 0.0) / config.warmdown_frac)
+    if config.warmdown_iters == 0:
+        return 1.0
+    if cap_ms == 0:
+        left = config.iterations - step
+        return left / config.warmdown_iters if 0 < left <= config.warmdown_iters else 1.0
+    warmdown_ms = config.warmdown_iters * elapsed_ms / max(step, 1)
+    left_ms = max(cap_ms - elapsed_ms, 0.0)
+    return left_ms / max(warmdown_ms, 1e-9) if left_ms <= warmdown_ms else 1.0
+
+
+def momentum_at(config: RunConfig, step: int) -> float:
+    """Muon's momentum at `step`: a straight line from the start value to the final one, then flat."""
+    steps = config.muon_momentum_warmup_steps
+    part = min(step / steps, 1.0) if steps else 1.0
+    return (1 - part) * config.muon_momentum_warmup_start + part * config.muon_momentum

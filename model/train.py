@@ -1,0 +1,292 @@
+"""A whole run: set up, warm up, train, checkpoint, export, score. The entry of every `train_gpt.py`.
+
+Runs alone or under torchrun, in the folder where its files shall be. The order of things is the baseline's: a step
+takes its micro-batches from the stream, averages gradients over the ranks, sets rates by the clock, and moves;
+validation and saving do not count as training time. Ended by a signal it saves and leaves; started again it
+continues, on the same curve.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from compress.aside import write_aside
+from compress.errors import CodecError
+from compress.recipes import parse_recipe
+
+from .checkpoint import RunState, load_state, read_finished, restore_tensors, save_state, state_tensors, write_finished
+from .config import RunConfig, layered_config
+from .data import TokenStream
+from .errors import ModelError
+from .evaluate import ScoreSums, ValidationText, dropped_tail, read_validation, score_sequential
+from .finish import finish_run, peak_memory
+from .gpt import GPT, use_baseline_gpu_dtypes, parameter_count
+from .log import RunLog, train_line, val_line
+from .optimisers import Gradients, make_optimisers
+from .ranks import Ranks, StopRequest, open_ranks
+from .schedule import momentum_at, rate_scale
+
+RECIPE: dict[str, object] = {}
+STOPPED_BY_SIGNAL = 143  # the exit status of a run that saved and left
+
+
+class Training:
+    """Everything a step needs, and the step itself."""
+
+    def __init__(self, config: RunConfig, ranks: Ranks) -> None:
+        self.config, self.ranks = config, ranks
+        torch.manual_seed(config.seed)
+        self.model = GPT(config).to(ranks.device)
+        self.model.compute_dtype = ranks.dtype
+        if ranks.device.type == "cuda" and ranks.dtype == torch.bfloat16:
+            use_baseline_gpu_dtypes(self.model)
+        self.adam, self.muon = make_optimisers(self.model, config, ranks.dtype)
+        self.gradients = Gradients(list(self.model.parameters()))
+        self.stream = TokenStream(Path(config.data_path), config.vocab_size)
+        wanted = config.compile == "on" or (config.compile == "auto" and ranks.device.type == "cuda")
+        self.loss: Callable[[Tensor, Tensor], Tensor] = (
+            torch.compile(self.model, dynamic=False) if wanted else self.model
+        )
+
+    def forward_backward(self) -> Tensor:
+        """Gradients of one step's batch, this rank's part; returns this rank's mean loss."""
+        config, ranks = self.config, self.ranks
+        pieces = config.micro_batches // ranks.world
+        total = torch.zeros((), device=ranks.device)
+        self.gradients.clear()
+        for _ in range(pieces):
+            tokens = config.train_batch_tokens // pieces
+            ids, targets = self.stream.batch(tokens, config.train_seq_len, ranks.rank, ranks.world)
+            x, y = torch.from_numpy(ids).to(ranks.device), torch.from_numpy(targets).to(ranks.device)
+            with torch.autocast(ranks.device.type, torch.bfloat16, enabled=ranks.dtype == torch.bfloat16):
+                loss = self.loss(x, y)
+            (loss / pieces).backward()
+            total += loss.detach() / pieces
+        self.gradients.average(ranks.world)
+        return total
+
+    def move(self, step: int, scale: float) -> None:
+        """One update of all parameters with the rates and the momentum of `step`."""
+        for group in self.muon.param_groups:
+            group["momentum"] = momentum_at(self.config, step)
+        for optimiser in (self.adam, self.muon):
+            for group in optimiser.param_groups:
+                group["lr"] = group["base_lr"] * scale
+        if self.config.grad_clip_norm > 0:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip_norm)
+        self.adam.step()
+        self.muon.step()
+
+    def warm_up(self, log: RunLog) -> None:
+        """Full steps that make compiled code ready, all undone after."""
+        steps = self.config.warmup_steps
+        if not steps:
+            return
+        before = {name: tensor.clone() for name, tensor in state_tensors(self.model, self.adam, self.muon).items()}
+        place = self.stream.place
+        for step in range(steps):
+            self.forward_backward()
+            self.adam.step()
+            self.muon.step()
+            if steps <= 20 or (step + 1) % 10 == 0 or step + 1 == steps:
+                log.line(f"warmup_step:{step + 1}/{steps}")
+        restore_tensors(before, self.model, self.adam, self.muon)
+        self.stream.seek(*place)
+
+
+def opening_lines(training: Training, text: ValidationText, log: RunLog) -> None:
+    """The lines between the source and the first step, as the challenge prints them."""
+    config, ranks = training.config, training.ranks
+    folder = Path(config.data_path)
+    tied = config.tie_embeddings
+    log.line("val_bpb:enabled tokenizer_kind=token_table")
+    log.line(f"train_loader:dataset:{folder.resolve().name} train_shards:{len(training.stream.files)}")
+    length = config.train_seq_len
+    scored = (text.tokens.size - 1) // length * length
+    log.line(f"val_loader:shards pattern={folder}/fineweb_val_*.bin tokens:{scored}")
+    raw = "none" if text.raw is None else int(text.raw[1 : scored + 1].sum(dtype=np.int64))
+    table = int(text.table[1 : scored + 1].sum())
+    log.line(
+        f"val_bytes: bytes_table:{table} bytes_raw:{raw} equal:{raw == table} dropped_tail:{dropped_tail(text, length)}"
+    )
+    log.line(f"model_params:{parameter_count(training.model)}")
+    log.line(f"world_size:{ranks.world} grad_accum_steps:{config.micro_batches // ranks.world}")
+    log.line(f"device:{ranks.device.type} precision:{str(ranks.dtype).removeprefix('torch.')}")
+    log.line(f"attention_mode:gqa num_heads:{config.num_heads} num_kv_heads:{config.num_kv_heads}")
+    log.line(
+        f"tie_embeddings:{tied} embed_lr:{config.tied_embed_lr if tied else config.embed_lr} "
+        f"head_lr:{0.0 if tied else config.head_lr} matrix_lr:{config.matrix_lr} scalar_lr:{config.scalar_lr}"
+    )
+    log.line(
+        f"train_batch_tokens:{config.train_batch_tokens} train_seq_len:{length} iterations:{config.iterations} "
+        f"warmup_steps:{config.warmup_steps} max_wallclock_seconds:{config.max_wallclock_seconds:.3f}"
+    )
+    log.line(f"seed:{config.seed}")
+    log.line(f"config:{json.dumps(asdict(config))}")
+
+
+def train_loop(
+    training: Training, text: ValidationText, state: RunState, folder: Path, stop: StopRequest, log: RunLog
+) -> RunState | None:
+    """Steps until the last; the final state, or None when it was asked to leave (the state is saved then)."""
+    config, ranks = training.config, training.ranks
+    last, cap_ms = config.iterations, 1000.0 * config.max_wallclock_seconds
+    step, spent_ms, stopped = state.step, state.train_ms, state.stopped
+    now_ms = spent_ms  # training time, equal on all ranks
+    saved_at = time.monotonic()
+
+    def snapshot() -> RunState:
+        return RunState(step, now_ms, training.stream.place, stopped, log.sizes())
+
+    def save() -> None:
+        if ranks.rank == 0:
+            tensors = state_tensors(training.model, training.adam, training.muon)
+            save_state(folder, snapshot(), config, tensors)
+
+    begin = time.perf_counter()
+    while True:
+        done = step >= last or stopped
+        if done or (config.val_loss_every and step % config.val_loss_every == 0):
+            ranks.settle()
+            batch = config.val_batch_size // config.micro_batches
+            sums = score_sequential(training.model, text, config.train_seq_len, batch, ranks.rank, ranks.world)
+            log.line(val_line(step, last, sums.val_loss, sums.bpb_table, now_ms))
+            log_score(log, step, now_ms, sums)
+            spent_ms, begin = now_ms, time.perf_counter()
+        if done:
+            if stopped and step < last:
+                log.line(f"stopping_early: wallclock_cap train_time:{now_ms:.0f}ms step:{step}/{last}")
+            return snapshot()
+        scale = rate_scale(config, step, now_ms)
+        loss = training.forward_backward()
+        training.move(step, scale)
+        step += 1
+        ranks.settle()
+        here_ms = spent_ms + 1000.0 * (time.perf_counter() - begin)
+        shared = ranks.gather([here_ms, float(stop.check()), float(loss), time.monotonic() - saved_at])
+        now_ms = max(row[0] for row in shared)
+        mean_loss = sum(row[2] for row in shared) / ranks.world
+        if not math.isfinite(mean_loss):
+            raise ModelError(f"step {step}: the loss is {mean_loss}; the last good state is kept. Lower matrix_lr.")
+        stopped = cap_ms > 0 and now_ms >= cap_ms
+        if config.train_log_every and (step <= 10 or step % config.train_log_every == 0 or stopped):
+            log.line(train_line(step, last, mean_loss, now_ms))
+        log.numbers(step=step, train_ms=round(now_ms, 3), train_loss=mean_loss, rate=scale)
+        asked = any(row[1] for row in shared)
+        if asked or (config.checkpoint_seconds and shared[0][3] > config.checkpoint_seconds):
+            save()
+            saved_at = time.monotonic()
+            spent_ms, begin = now_ms, time.perf_counter()
+        if asked:
+            return None
+
+
+def log_score(log: RunLog, step: int, now_ms: float, sums: ScoreSums) -> None:
+    """A validation's numbers for machines."""
+    words = {k: v for k, v in asdict(sums).items() if k != "nats"}
+    log.numbers(step=step, train_ms=round(now_ms, 3), val_loss=sums.val_loss, val_bpb=sums.bpb_table, **words)
+
+
+@contextmanager
+def run_lock(run: Path, rank: int) -> Iterator[None]:
+    """Hold the run folder for this training; another one there is a ModelError. Waits 20 s for one that is leaving."""
+    if rank:
+        yield
+        return
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # a system without file locks
+        yield
+        return
+    with (run / ".lock").open("w") as file:
+        for patience in range(81):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if patience == 80:
+                    raise ModelError(f"{run}: another training is at work there. Wait for it, or pass --out.") from None
+                time.sleep(0.25)
+        yield
+
+
+def running_source() -> str:
+    """The text of this script when it is a train_gpt.py, else the empty string."""
+    script = Path(sys.argv[0])
+    return script.read_text(encoding="utf-8") if script.name == "train_gpt.py" and script.exists() else ""
+
+
+def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) -> int:
+    """Train, or go on training, in a run folder; 0 when finished, 143 when asked to leave."""
+    folder = run / "checkpoint"
+    if read_finished(folder, config):
+        if ranks.rank == 0:
+            print("this run is finished; nothing is left to do.", file=sys.stderr)
+        return 0
+    parse_recipe(config.codec)
+    text = read_validation(config)
+    training = Training(config, ranks)
+    if training.stream.total <= config.train_seq_len:
+        raise ModelError(
+            f"{config.data_path}: the training split has {training.stream.total:,} tokens, too few for one sequence of "
+            f"{config.train_seq_len:,} and its last target; set train_seq_len lower."
+        )
+    before = load_state(folder, config)
+    state = before[0] if before else RunState()
+    source = running_source()
+    if ranks.rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_aside(run / "config.json", (json.dumps(asdict(config), indent=1) + "\n").encode())
+    with RunLog(run, ranks.rank == 0) as log:
+        if before is None:
+            log.cut([0, 0])
+            log.opening(source)
+            opening_lines(training, text, log)
+        else:
+            log.cut(state.log_sizes)
+        training.warm_up(log)
+        if before is not None:
+            restore_tensors(before[1], training.model, training.adam, training.muon)
+            training.stream.seek(*state.place)
+            log.line(f"resumed: step:{state.step}/{config.iterations} train_time:{state.train_ms:.0f}ms")
+        ended = train_loop(training, text, state, folder, stop, log)
+        if ended is None:
+            return STOPPED_BY_SIGNAL
+        if ranks.rank == 0:
+            tensors = state_tensors(training.model, training.adam, training.muon)
+            save_state(folder, replace(ended, log_sizes=state.log_sizes), config, tensors)
+        log.line(peak_memory(ranks.device))
+        scores = finish_run(training.model, config, text, run, len(source.encode()), ranks, log)
+        if ranks.rank == 0:
+            write_finished(
+                folder, {"step": ended.step, "train_ms": ended.train_ms, "scores": scores, "config": asdict(config)}
+            )
+        ranks.wait()
+    return 0
+
+
+def main() -> None:
+    """Run what RECIPE, PGLAB_CONFIG and the environment say, in the present folder. Exits with 0, 2 or 143."""
+    try:
+        config = layered_config(RECIPE, os.environ)
+        stop = StopRequest(int(os.environ.get("PGLAB_WATCH", "0")))
+        ranks = open_ranks(config, os.environ)
+        with run_lock(Path(), ranks.rank):
+            status = run_training(config, Path(), ranks, stop)
+        if ranks.world > 1:
+            dist.destroy_process_group()
+    except (ModelError, CodecError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        status = 2
+    sys.exit(status)
