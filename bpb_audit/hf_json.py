@@ -54,15 +54,19 @@ def _read_decoder(entry: Any, found: _Decoder, where: str) -> _Decoder:
     elif kind == "ByteFallback":
         found.byte_fallback = True
     elif kind == "Metaspace":
-        found.replaced.append((str(entry.get("replacement", SPACE)), " "))
+        sign = entry.get("replacement", SPACE)
+        _want(isinstance(sign, str) and len(sign) == 1, where, f"metaspace {sign!r:.20}", "one character")
+        found.replaced.append((sign, " "))
         scheme = entry.get("prepend_scheme", "always" if entry.get("add_prefix_space", True) else "never")
         found.start_space = "keep" if scheme == "never" else "first"
     elif kind == "Replace":
         pattern = entry.get("pattern")
         literal = pattern.get("String") if isinstance(pattern, dict) else None
         content = entry.get("content")
-        known = isinstance(literal, str) and literal and isinstance(content, str)
-        _want(bool(known), where, f"decoder replaces {pattern!r:.60}", "a literal string")
+        known = isinstance(literal, str) and literal and isinstance(content, str) and len(content) <= 8
+        _want(
+            bool(known) and len(found.replaced) < 4, where, f"decoder replaces {pattern!r:.60}", "a few literal strings"
+        )
         found.replaced.append((str(literal), str(content)))
     elif kind == "Strip":
         _want(entry.get("content") == " ", where, f"decoder strips {entry.get('content')!r}", "spaces")
@@ -149,7 +153,9 @@ def read_tokenizer_json(data: bytes, where: str) -> Vocabulary:
     rules = _read_decoder(decoder, _Decoder(), where)
     special: set[int] = set()
     literal: set[int] = set()
-    for added in top.get("added_tokens") or []:
+    extra = top.get("added_tokens") or []
+    _want(isinstance(extra, list), where, f"added tokens {extra!r:.40}", "a list")
+    for added in extra:
         _want(isinstance(added, dict), where, f"the added token {added!r:.60}", "an object")
         token_id, content = added.get("id"), added.get("content")
         good = type(token_id) is int and 0 <= token_id < MAX_IDS and isinstance(content, str)
