@@ -6,8 +6,9 @@ Chen and Goodman, "An Empirical Study of Smoothing Techniques for Language Model
 
 with three discounts D1, D2, D3+ per order from the counts of counts, and the uniform distribution below order 1. An
 n-gram that is not stored gives up its own term, and gamma(h) = 1 - (what the stored ones of h keep), so that the
-probabilities sum to one whatever is left out. What is left out first is what helps least: n-grams are ranked by
-c(hw) (log P(w | h) - log P(w | shorter h)), the weighted difference of Seymore and Rosenfeld (1996).
+probabilities sum to one whatever is left out. What is left out first is what helps least: n-grams are ranked by how
+far the distribution after h moves when one is dropped (Stolcke, "Entropy-based Pruning of Backoff Language Models",
+1998), rewritten for the interpolated form, see `_gain`.
 
 What a stored n-gram costs is a convention, close to a quantised trie on disk: 3 bytes for an n-gram (a coded id and a
 weight), 1 byte for the gamma of a history that has any. Order 1 is always stored, at 2 bytes a token.
@@ -119,12 +120,12 @@ def fit(ids: np.ndarray, offsets: np.ndarray, size: int, order: int = 4, budget:
     gains: list[np.ndarray] = []  # what keeping an n-gram saves on the training text, in nats
     lower = np.full(1, 1.0 / size)
     for level in levels:
-        totals = np.add.reduceat(level.counts, level.first)
+        totals = np.add.reduceat(level.counts, level.first)  # (h,)
         own = (level.counts - discounts(level.counts)[np.minimum(level.counts, 3)]) / totals[level.history]
         gamma = 1.0 - np.add.reduceat(own, level.first)
         shorter = lower[level.shorter]
         whole = own + gamma[level.history] * shorter
-        gains.append(level.counts * np.log(whole / shorter))
+        gains.append(_gain(level, totals, own, gamma, shorter, whole))
         shares.append(own)
         lower = whole
     if room is None:
@@ -134,22 +135,36 @@ def fit(ids: np.ndarray, offsets: np.ndarray, size: int, order: int = 4, budget:
     return KneserNey(size, [_store(*parts, bits) for parts in zip(levels, shares, kept, strict=True)])
 
 
+def _gain(
+    level: Level, totals: np.ndarray, own: np.ndarray, gamma: np.ndarray, shorter: np.ndarray, whole: np.ndarray
+) -> np.ndarray:
+    """(n,) nats that keeping each n-gram saves: c(h) times the divergence of P(. | h) without it from P(. | h).
+
+    Without it gamma grows by `own`: the n-gram falls to gamma' P(w | shorter h), what was not stored grows by
+    gamma' / gamma, and what is stored grows by own P(w' | shorter h), taken to the first order.
+    """
+    seen = np.add.reduceat(shorter, level.first)  # (h,) mass at the order below of all that was seen after h
+    before = gamma[level.history]
+    after = before + own
+    fallen = whole * np.log(whole / (after * shorter))
+    unseen = before * np.maximum(1.0 - seen, 0.0)[level.history] * np.log(after / before)
+    others = own * (seen[level.history] - shorter)
+    return totals[level.history] * (fallen - unseen - others)
+
+
 def _choose(levels: list[Level], gains: list[np.ndarray], room: int) -> list[np.ndarray]:
     """Masks of what to keep: the best gains of all orders together, as many as fit `room` bytes exactly counted."""
-    ranked = np.sort(np.concatenate([gain[gain > 0] for gain in gains]))[::-1] if gains else np.empty(0)
+    ranked = np.sort(np.concatenate([*gains, np.empty(0)]))
+    best = [np.maximum.reduceat(gain, level.first) for level, gain in zip(levels, gains, strict=True)]
+    opened = np.sort(np.concatenate([*best, np.empty(0)]))  # a history is paid for with its best n-gram
 
-    def masks(number: int) -> list[np.ndarray]:
-        least = ranked[number - 1] if number else np.inf
-        return [gain >= least for gain in gains]
+    def cost(least: float) -> int:
+        kept, histories = (len(some) - int(np.searchsorted(some, least)) for some in (ranked, opened))
+        return NGRAM_BYTES * kept + HISTORY_BYTES * histories
 
-    def cost(number: int) -> int:
-        return sum(
-            NGRAM_BYTES * int(mask.sum()) + HISTORY_BYTES * len(np.unique(level.history[mask]))
-            for level, mask in zip(levels, masks(number), strict=True)
-        )
-
-    low, high = 0, min(len(ranked), room // NGRAM_BYTES)
-    while low < high:  # the largest number whose cost fits; equal gains stand or fall together
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if cost(middle) <= room else (low, middle - 1)
-    return masks(low)
+    low, high = 0, len(ranked)  # the least place in the ranking from which on everything fits
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if cost(ranked[middle]) <= room else (middle + 1, high)
+    least = ranked[low] if low < len(ranked) else np.inf
+    return [gain >= least for gain in gains]
