@@ -91,6 +91,47 @@ def vocab_train(
     )
 
 
+@vocab.command(name="compare")
+def vocab_compare(
+    *folders: Path, docs: Path, width: int = 512, bits: int = 8, json: bool = False, markdown: bool = False
+) -> None:
+    """Measure vocabularies beside each other on documents they were not trained on.
+
+    Parameters
+    ----------
+    folders: Path
+        Folders of vocabularies.
+    docs: Path
+        Documents; the validation documents at their head where a corpus.json says so.
+    width: int
+        Width of the model, for the bytes of the embedding.
+    bits: int
+        Bits of a stored embedding weight.
+    json: bool
+        Print the rows as JSON.
+    markdown: bool
+        Print the table in Markdown.
+    """
+    from . import compare_table
+    from .compare import compare
+    from .errors import VocabError
+    from .progress import working
+
+    if not folders:
+        raise VocabError("no vocabulary to compare. Try: pglab vocab compare vocab/a vocab/b --docs corpus/docs.jsonl")
+    with working("measuring"):
+        found = compare(folders, docs, width, bits)
+    if json:
+        _say_json(found.to_json())
+    elif markdown:
+        print(compare_table.markdown(found))
+    else:
+        from rich.console import Console
+
+        Console().print(compare_table.table(found))
+        print(compare_table.sentence(found))
+
+
 shards = App(name="shards", help="Write and verify token shards, with every byte accounted for.")
 
 
@@ -134,3 +175,35 @@ def shards_write(
         f"{out}: {len(files)} shards, {tokens:,} tokens for {manifest['corpus']['documents']:,} documents of {raw:,} "
         f"bytes ({raw / max(tokens, 1):.3f} bytes a token, BOS included); every document's tokens sum to its UTF-8."
     )
+
+
+@shards.command(name="verify")
+def shards_verify(folder: Path, *, docs: Path, json: bool = False) -> int:
+    """Recount shards from the raw documents; exit status 1 when something differs.
+
+    Parameters
+    ----------
+    folder: Path
+        Folder that `pglab shards write` wrote.
+    docs: Path
+        The documents it was written from.
+    json: bool
+        Print the counts and differences as JSON.
+    """
+    from .shard_verify import verify_shards
+
+    found = verify_shards(folder, docs)
+    if json:
+        _say_json(found.to_json())
+        return 1 if found.differences else 0
+    for difference in found.shown:
+        print(f"{difference['where']}: {difference['says']}")
+    if found.differences:
+        print(f"FAIL: {found.differences:,} differences. Write them again: pglab shards write --docs {docs} ...")
+        return 1
+    print(
+        f"PASS: {found.documents:,} documents, {found.tokens:,} tokens, {found.bytes_raw:,} raw bytes recounted; "
+        f"validation {found.validation_bytes:,} raw, {found.sidecar_bytes:,} by the sidecar, {found.table_bytes:,} by "
+        "the official table."
+    )
+    return 0

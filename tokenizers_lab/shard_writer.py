@@ -58,7 +58,7 @@ def source_of(docs: Path, validation: int | None) -> dict[str, Any]:
             f"{docs}: sha256 {digest[:12]}..., but corpus.json beside it says {corpus.sha256[:12]}...; one of them was "
             "changed. Run: pglab corpus write --out FOLDER"
         )
-    entry = asdict(corpus) if corpus else {"source": docs.name, "sha256": digest}
+    entry: dict[str, Any] = asdict(corpus) if corpus else {"source": docs.name, "sha256": digest}
     if validation is not None:
         entry["validation_documents"] = validation
     elif corpus is None:

@@ -1,0 +1,153 @@
+"""Recount a folder of shards from the raw documents: every token, every byte, every hash.
+
+Three things are held together, document by document: the raw text, the tokens between two BOS, and the sidecar's bytes.
+A lossless vocabulary must decode to the text; one that normalises is encoded again and must give the same tokens. What
+differs is reported with its place; nothing is repaired.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .builders import KINDS
+from .document import Document, read_documents
+from .errors import VocabError
+from .progress import Advance, bytes_bar
+from .shard_documents import ShardDocument, shard_documents
+from .shard_format import SPLITS
+from .tokenizer import Tokenizer
+
+SHOWN = 20  # differences told one by one
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was recounted, and what differs from it (`says` at `where`)."""
+
+    shards: int = 0
+    documents: int = 0
+    tokens: int = 0
+    bytes_raw: int = 0
+    validation_bytes: int = 0
+    sidecar_bytes: int = 0
+    table_bytes: int = 0
+    differences: int = 0
+    shown: list[dict[str, str]] = field(default_factory=list)
+
+    def differs(self, where: str, says: str) -> None:
+        self.differences += 1
+        if len(self.shown) < SHOWN:
+            self.shown.append({"where": where, "says": says})
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object; verdict is PASS or FAIL."""
+        return {"verdict": "FAIL" if self.differences else "PASS", **asdict(self)}
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished export. Raises VocabError when it is missing or not one."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise VocabError(f"{path}: not there; an unfinished export has none. Run: pglab shards write --out {folder}")
+    try:
+        manifest = json.loads(path.read_bytes().decode("utf-8"))
+        good = manifest["format"] == "pglab-shards-1" and manifest["vocabulary"]["kind"] in KINDS
+        good = good and all(type(entry["tokens"]) is int for entry in manifest["files"].values())
+        good = good and all(Path(name).name == name for name in (*manifest["files"], manifest["vocabulary"]["file"]))
+        good = good and type(manifest["corpus"]["validation_documents"]) is int
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        good = False
+    if not good:
+        raise VocabError(f"{path}: no manifest of pglab-shards-1. Write the shards again: pglab shards write")
+    return dict(manifest)
+
+
+def verify_shards(folder: Path, docs: Path) -> Verified:
+    """Recount `folder` from `docs`, one document at a time. Raises VocabError when something cannot be read at all."""
+    manifest = read_manifest(folder)
+    entry = manifest["vocabulary"]
+    place = folder / entry["file"]
+    tokenizer = KINDS[entry["kind"]].open(place.read_bytes(), str(place))
+    found = Verified()
+    if _sha256(place) != entry["file_sha256"]:
+        found.differs(place.name, "another tokenizer than the manifest names by its sha256")
+    _files(folder, manifest, found)
+    first = manifest["corpus"]["validation_documents"]
+    with bytes_bar("recount", docs.stat().st_size) as advance:
+        documents = read_documents(docs)
+        for split in SPLITS:
+            there = islice(documents, first) if split == "val" else documents
+            _split(shard_documents(folder, manifest["files"], split, tokenizer.bos), there, tokenizer, found, advance)
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(folder: Path, manifest: dict[str, Any], found: Verified) -> None:
+    """The folder's files against the manifest's list."""
+    for name, entry in manifest["files"].items():
+        if not (folder / name).is_file():
+            found.differs(name, "is named by the manifest and not there")
+        elif _sha256(folder / name) != entry["sha256"]:
+            found.differs(name, "has another sha256 than the manifest says")
+    for path in sorted(folder.glob("fineweb_*")):
+        if path.name not in manifest["files"]:
+            found.differs(path.name, "is not named by the manifest")
+
+
+def _split(
+    stored: Iterator[ShardDocument],
+    documents: Iterator[Document],
+    tokenizer: Tokenizer,
+    found: Verified,
+    advance: Advance,
+) -> None:
+    """One split: its documents as shards hold them against the raw ones, in order."""
+    for document in documents:
+        shard = next(stored, None)
+        if shard is None:
+            left = 1 + sum(1 for _ in documents)
+            found.differs(document.where, f"{left:,} documents from here on have no tokens")
+            return
+        _document(shard, document, tokenizer, found)
+        advance(document.size)
+    for shard in stored:
+        found.differs(shard.where, "tokens of a document that is not among the raw ones")
+        return
+
+
+def _document(shard: ShardDocument, document: Document, tokenizer: Tokenizer, found: Verified) -> None:
+    where = f"{shard.where} ({document.where})"
+    found.documents += 1
+    found.tokens += len(shard.tokens)
+    found.bytes_raw += document.size
+    ids = shard.tokens[1:]
+    if int(shard.tokens.max()) >= tokenizer.size:
+        found.differs(where, f"id {int(shard.tokens.max()):,} in a vocabulary of {tokenizer.size:,}")
+        return
+    if tokenizer.lossless == "exact":
+        if tokenizer.decode(ids) != document.text or not _ordinary(ids, tokenizer):
+            found.differs(where, "does not decode to its document")
+    elif not np.array_equal(tokenizer.encode_batch([document.text]).ids, ids):
+        found.differs(where, "its document encodes to other tokens")
+    if shard.lengths is not None:
+        counted = int(shard.lengths.sum(dtype=np.int64))
+        found.validation_bytes += document.size
+        found.sidecar_bytes += counted
+        found.table_bytes += int(tokenizer.table.count(shard.tokens).sum())
+        if counted != document.size:
+            found.differs(where, f"the sidecar counts {counted:,} bytes, its document has {document.size:,}")
+
+
+def _ordinary(ids: np.ndarray, tokenizer: Tokenizer) -> bool:
+    """Whether no special id stands inside a document, where it would be silent."""
+    return not bool(tokenizer.table.is_boundary[ids].any())
