@@ -118,6 +118,8 @@ def run(argv: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the console script `pglab`."""
+    if not sys.stdout.isatty():
+        os.environ.setdefault("COLUMNS", "120")  # a table in a file or a pipe has no window to fit
     sys.exit(run(sys.argv[1:]))
 
 
