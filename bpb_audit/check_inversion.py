@@ -1,17 +1,19 @@
 """PG12x: the bytes that loss and BPB imply, log by log and for the claim itself."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from .context import Context, context_of, recounted
 from .evidence import Evidence
-from .finding import Finding, failed, passed, unchecked
+from .finding import Finding, Verdict, failed, passed, unchecked
 from .inversion import LN2, Interval, Judgement, Match, Reference, bytes_per_token, judge, of_metric
 from .log_lines import Metric
 from .log_reader import Log
-from .matching import headline, scores_of
+from .matching import headline
 from .rules import rule
 
 GIVE = "pass --docs docs.jsonl --shards DIR (and --tokenizer FILE) so that the bytes can be recounted"
+FULL_SHARE = 0.98  # logs and shards that differ by more are of different texts
 MOVES = 0.005  # ratio between scores of one log from which their denominators are called different
 
 
@@ -35,113 +37,111 @@ def implied_bytes(evidence: Evidence) -> Iterator[Finding]:
     Fix: build the table as the challenge does, or count the original bytes, and evaluate again.
     """
     submission = evidence.submission
+    good: list[Finding] = []
     judged = 0
-    good: list[str] = []
     for log in submission.logs:
         metric = headline(log, submission)
         interval = of_metric(metric) if metric else None
-        if metric is None or interval is None:
+        if metric is None or interval is None or metric.loss is None:
             continue
         judged += 1
-        where = f"{log.name}:{metric.line}"
-        found = list(_one(evidence, context_of(log, submission), interval, float(metric.loss or 0), where, str(metric)))
-        good += [one.says for one in found if one.verdict == "PASS"]
-        yield from (one for one in found if one.verdict != "PASS")
+        pair = Pair(f"{log.name}:{metric.line}", str(metric), interval, float(metric.loss))
+        context = context_of(log, submission)
+        for one in _one(evidence, context, pair, elsewhere(log, metric, context)):
+            if one.verdict is Verdict.PASS:
+                good.append(one)
+            else:
+                yield one
     claim = submission.claim
-    pairs = [one for one in scores_of(claim) if one.loss is not None]
-    if pairs and claim:
-        context = context_of(next((log for log in submission.logs if log.fact("val_tokens")), None), submission)
-        if not submission.logs:
-            context = context_of(None, submission)
-        for score in pairs:
-            assert score.loss is not None
-            judged += 1
-            interval = bytes_per_token(score.loss, score.bpb, slack=1.01)
-            found = list(
-                _one(evidence, context, interval, float(score.loss), f"{claim.name} {score.key}", "the claim", True)
-            )
-            good += [one.says for one in found if one.verdict == "PASS"]
-            yield from (one for one in found if one.verdict == "FAIL")
+    main = claim.main if claim else None
+    if not judged and claim and main and main.loss is not None:
+        judged += 1
+        interval = bytes_per_token(main.loss, main.bpb, slack=1.01)
+        pair = Pair(claim.name, "the claim", interval, float(main.loss))
+        yield from _one(evidence, context_of(None, submission), pair, False)
     if good:
-        more = f" (and {len(good) - 1} more scores alike)" if len(good) > 1 else ""
-        yield passed(good[0] + more, where=submission.logs[0].name if submission.logs else "submission.json")
+        more = f" (and {len(good) - 1} more logs alike)" if len(good) > 1 else ""
+        first = good[0]
+        yield passed(first.says + more, first.where, first.found, first.expected)
     if not judged:
         yield unchecked("no log or claim states a loss beside its BPB, so no denominator can be computed", fix=GIVE)
 
 
-def _one(
-    evidence: Evidence, context: Context, interval: Interval, loss: float, where: str, name: str, is_claim: bool = False
-) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A printed loss (nats per token) and what it and its BPB imply; `where` they stand, `name` as shown."""
+
+    where: str
+    name: str
+    interval: Interval
+    loss: float
+
+
+def elsewhere(log: Log, metric: Metric, context: Context) -> bool:
+    """True when other scores of the same run imply the reference, and this one does not."""
+    if context.reference is None:
+        return False
+    chosen = of_metric(metric)
+    if chosen is None or judge(chosen, context.reference, context.tokens).match is Match.GOOD:
+        return False
+    others = [i for one in log.metrics if one.run == metric.run and one is not metric and (i := of_metric(one))]
+    good = sum(judge(one, context.reference, context.tokens).match is Match.GOOD for one in others)
+    return good * 2 > len(others)
+
+
+def _one(evidence: Evidence, context: Context, pair: Pair, alone: bool) -> Iterator[Finding]:
     if evidence.own_text:
-        yield from _against_recount(evidence, context, interval, loss, where, name)
-        return
-    reference = context.reference
-    if reference is None:
-        if context.partial is not None:
-            return  # PG123 speaks
-        yield unchecked(
-            f"{name} implies {interval} bytes per token, and no reference applies: {context.why}", where=where, fix=GIVE
-        )
-        return
-    yield _verdict(judge(interval, reference, context.tokens), reference, interval, loss, where, name)
+        yield from _against_recount(evidence, context, pair)
+    elif context.reference is not None:
+        yield _verdict(judge(pair.interval, context.reference, context.tokens, alone), context.reference, pair)
+    elif context.partial is None:  # else PG123 speaks
+        says = f"{pair.name} implies {pair.interval} bytes per token, and no reference applies: {context.why}"
+        yield unchecked(says, pair.where, GIVE)
 
 
-def _verdict(found: Judgement, reference: Reference, interval: Interval, loss: float, where: str, name: str) -> Finding:
+def _verdict(found: Judgement, reference: Reference, pair: Pair) -> Finding:
+    implies = f"{pair.name} implies {pair.interval} bytes per token"
     expected = f"{reference.bytes_per_token:.5f} bytes per token ({reference.basis})"
     if found.match is Match.GOOD:
         note = f"; {found.cause}" if found.cause else ""
-        return passed(
-            f"{name} implies {interval} bytes per token, as the reference{note}", where, f"{interval}", expected
-        )
+        return passed(f"{implies}, as the reference{note}", pair.where, f"{pair.interval}", expected)
     if found.match is Match.UNSURE:
-        return unchecked(
-            f"{name} implies {interval} bytes per token, {found.ratio - 1:+.3%} from the reference: {found.cause}",
-            where=where,
-            fix=GIVE,
-        )
-    score = corrected(loss, reference)
+        says = f"{implies}, {found.ratio - 1:+.3%} from the reference ({expected}): {found.cause}"
+        return unchecked(says, pair.where, GIVE)
+    fix = "count the original bytes of exactly the scored targets, and evaluate again"
+    says = f"{pair.name} implies {found.ratio:.4f} times the true bytes: {found.cause}"
+    if not found.known:
+        return failed(says, pair.where, f"{pair.interval} bytes per token", expected, fix)
+    score = corrected(pair.loss, reference)
     return failed(
-        f"{name} implies {found.ratio:.4f} times the true bytes: {found.cause}",
-        where,
-        f"{interval} bytes per token",
+        says,
+        pair.where,
+        f"{pair.interval} bytes per token",
         expected,
-        f"count the original bytes and evaluate again; with this loss the score would be {score:.5f} bits per byte",
+        f"{fix}; with this loss the score would be {score:.5f} bits per byte",
         corrected_bpb=score,
-        basis=f"{loss:.8g} nats per token at {where}, {reference.basis}",
+        basis=f"{pair.loss:.8g} nats per token at {pair.where}, {reference.basis}",
     )
 
 
-def _against_recount(
-    evidence: Evidence, context: Context, interval: Interval, loss: float, where: str, name: str
-) -> Iterator[Finding]:
+def _against_recount(evidence: Evidence, context: Context, pair: Pair) -> Iterator[Finding]:
     references = recounted(evidence)
-    if not references:
-        yield unchecked(
-            f"{name} implies {interval} bytes per token; the given files do not suffice to recount", where, GIVE
-        )
+    truth = evidence.truth
+    if not references or truth is None:
+        says = f"{pair.name} implies {pair.interval} bytes per token; the given files do not suffice to recount"
+        yield unchecked(says, pair.where, GIVE)
         return
     for kind, reference in references:
-        if judge(interval, reference, None).match is Match.GOOD:
-            yield passed(
-                f"{name} implies {interval} bytes per token, as recounted in {kind} bytes",
-                where,
-                f"{interval}",
-                f"{reference.bytes_per_token:.6f} ({reference.basis})",
-            )
+        if judge(pair.interval, reference, None).match is Match.GOOD:
+            says = f"{pair.name} implies {pair.interval} bytes per token, as recounted in {kind} bytes"
+            yield passed(says, pair.where, f"{pair.interval}", f"{reference.bytes_per_token:.6f} ({reference.basis})")
             return
-    truth = evidence.truth
-    if truth and context.tokens and context.tokens < FULL_SHARE * truth.targets:
-        yield unchecked(
-            f"the log scored {context.tokens:,} tokens, the shards hold {truth.targets:,} targets; not the same text",
-            where,
-            "pass the shards that the run was scored on",
-        )
+    if context.tokens and not FULL_SHARE * truth.targets < context.tokens < truth.targets / FULL_SHARE:
+        says = f"the log scored {context.tokens:,} tokens, the given shards hold {truth.targets:,} targets"
+        yield unchecked(says + ": not the same text", pair.where, "pass the shards that the run was scored on")
         return
-    kind, reference = references[0]
-    yield _verdict(judge(interval, reference, None), reference, interval, loss, where, name)
-
-
-FULL_SHARE = 0.98
+    found = judge(pair.interval, references[0][1], None)
+    yield _verdict(replace(found, known=True), references[0][1], pair)
 
 
 @rule("PG122", "one denominator through a log")

@@ -8,12 +8,19 @@ together with a known vocabulary. A run that is neither is not judged by the tab
 from dataclasses import dataclass
 
 from .evidence import Evidence
-from .inversion import Reference, published
+from .inversion import Reference, of_metric, published
 from .log_reader import Log
 from .reference import SPLIT_BYTES, Split, by_name, by_tokens
 from .submission import Submission
 
-PUBLISHED = ("fineweb10b", "fineweb_1024_bpe", "fineweb_4096_bpe", "fineweb_8192_bpe", "willdepueoai")
+PUBLISHED = (
+    "fineweb10b",
+    "datasets/fineweb",
+    "fineweb_1024_bpe",
+    "fineweb_4096_bpe",
+    "fineweb_8192_bpe",
+    "willdepueoai",
+)
 FULL = 0.98  # a smaller share of the split's tokens is partial coverage
 LEAST_FULL = 20_000_000
 
@@ -54,26 +61,40 @@ def context_of(log: Log | None, submission: Submission) -> Context:
         return Context(tokens, vocab, seq_len, exact, published(exact, tokens, seq_len), True)
     said_public = any(word in words for word in PUBLISHED)
     split = by_name(words, vocab) or by_name(f"{words} {submission.words}", vocab)
+    if not said_public:
+        why = "the log does not state its validation tokens"
+        if tokens is not None:
+            why = f"{tokens:,} validation tokens are not those of the published split"
+        return Context(tokens, vocab, seq_len, split, None, False, why=why)
     if tokens is None:
-        if said_public and split is not None:
-            return Context(None, vocab, seq_len, split, published(split, None, seq_len), True)
-        return Context(None, vocab, seq_len, split, None, False, why="the log does not state its validation tokens")
-    if said_public and tokens >= LEAST_FULL:
-        custom = Split(f"{tokens:,} tokens of an unlisted vocabulary", vocab or 0, tokens, SPLIT_BYTES)
-        if split is not None and tokens < FULL * split.tokens and vocab == split.vocab_size:
-            return Context(tokens, vocab, seq_len, split, None, True, partial=tokens / split.tokens)
-        return Context(tokens, vocab, seq_len, custom, published(custom, tokens, seq_len), True)
-    if said_public and split is not None:
-        return Context(tokens, vocab, seq_len, split, None, True, partial=tokens / split.tokens)
-    return Context(
-        tokens,
-        vocab,
-        seq_len,
-        None,
-        None,
-        False,
-        why=f"{tokens:,} validation tokens are not those of the published split",
-    )
+        reference = published(split, None, seq_len) if split else None
+        return Context(None, vocab, seq_len, split, reference, split is not None, why="which vocabulary is not stated")
+    share = coverage(log, tokens, split)
+    if share is not None:
+        return Context(
+            tokens, vocab, seq_len, split, None, True, partial=share, why="only a part of the split is scored"
+        )
+    if tokens < LEAST_FULL:
+        why = f"{tokens:,} validation tokens of an unlisted vocabulary"
+        return Context(tokens, vocab, seq_len, split, None, False, why=why)
+    custom = Split(f"an unlisted vocabulary ({tokens:,} tokens)", vocab or 0, tokens, SPLIT_BYTES)
+    return Context(tokens, vocab, seq_len, custom, published(custom, tokens, seq_len), True)
+
+
+def coverage(log: Log | None, tokens: int, split: Split | None) -> float | None:
+    """The share of the published split that was scored, when the log shows that it is only a part.
+
+    Fewer tokens than the split has may also mean another vocabulary of the same size. The implied bytes tell: with the
+    published vocabulary bytes per token stay as they are, with another one the total stays.
+    """
+    if split is None or log is None or tokens > FULL * split.tokens:
+        return None
+    share = tokens / split.tokens
+    implied = [interval.middle for one in log.metrics if (interval := of_metric(one)) is not None]
+    if not implied:
+        return share if share < 0.5 else None
+    ratio = sorted(implied)[len(implied) // 2] / split.bytes_per_token
+    return share if abs(ratio - 1) < abs(ratio * share - 1) else None
 
 
 def recounted(evidence: Evidence) -> list[tuple[str, Reference]]:

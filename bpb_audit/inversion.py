@@ -16,6 +16,13 @@ from .log_lines import Metric
 from .reference import ABOVE, BELOW_SEQUENCES, DOCUMENTS, Split, named
 
 LN2 = math.log(2.0)
+DIFFERENT = (
+    "bytes and losses are of different targets (partial coverage, another text), or miscounted in an unlisted way"
+)
+ALONE = (
+    "this BPB is not of the loss beside it, as the run's other scores imply the reference: part of the targets, or a "
+    "mixture with another predictor"
+)
 NEAR = 0.003  # a ratio this close to 1 that no tolerance covers is a question, not an accusation
 
 
@@ -75,7 +82,7 @@ class Reference:
     high: float
     basis: str
     split: str = ""
-    sure: bool = True  # False: the text is not known to be the published split
+    sure: bool = True  # False: only names say that the text is the published split
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Judgement:
     match: Match
     ratio: float
     cause: str
+    known: bool = False  # the cause is a known error, so that the loss can be trusted and the score corrected
 
 
 def published(split: Split, targets: int | None, seq_len: int) -> Reference:
@@ -95,11 +103,15 @@ def published(split: Split, targets: int | None, seq_len: int) -> Reference:
     low = (split.bytes - below) / scored
     high = (split.bytes + ABOVE) / scored
     basis = f"{split.bytes:,} bytes by the official table over {scored:,} targets of {split.name}"
-    return Reference(truth, low, high, basis, split.name)
+    return Reference(truth, low, high, basis, split.name, targets is not None)
 
 
-def judge(found: Interval, reference: Reference, targets: int | None) -> Judgement:
-    """Compare implied bytes per token with the reference; name the error by its ratio."""
+def judge(found: Interval, reference: Reference, targets: int | None, alone: bool = False) -> Judgement:
+    """Compare implied bytes per token with the reference; name the error by its ratio.
+
+    `alone`: the other scores of the same run do imply the reference, so its counting is right and this score is of
+    something else than the loss printed beside it.
+    """
     ratio = found.middle / reference.bytes_per_token
     if found.meets(reference.low, reference.high):
         return Judgement(Match.GOOD, ratio, "")
@@ -107,14 +119,21 @@ def judge(found: Interval, reference: Reference, targets: int | None) -> Judgeme
         marks = targets / (targets - DOCUMENTS)
         if found.meets(reference.low * marks, reference.high * marks):
             return Judgement(Match.GOOD, ratio, "the 50,000 document marks are not among the targets")
+    if alone and "case operators" not in (named(ratio, reference.split) or ""):
+        return Judgement(Match.WRONG, ratio, ALONE)
     known = named(ratio, reference.split)
     if known:
-        return Judgement(Match.WRONG, ratio, known)
+        return Judgement(Match.WRONG, ratio, known, True)
     if short_constant(found):
-        return Judgement(Match.WRONG, ratio, f"a constant, {found.middle:.4g} bytes per token, instead of a count")
+        what = f"a constant, {found.middle:.4g} bytes per token, instead of a count"
+        if abs(found.middle - 1) < 1e-5:
+            what = "bits per token printed as bits per byte (one byte per token)"
+        return Judgement(Match.WRONG, ratio, what, True)
     if abs(ratio - 1) <= NEAR:
         return Judgement(Match.UNSURE, ratio, "close to the reference, but outside what honest runs imply")
-    return Judgement(Match.WRONG, ratio, "bytes and losses of different targets: partial coverage, or another text")
+    if not reference.sure:
+        return Judgement(Match.UNSURE, ratio, "partial coverage, another text, or another vocabulary of the same name")
+    return Judgement(Match.WRONG, ratio, DIFFERENT)
 
 
 def short_constant(found: Interval) -> bool:

@@ -43,7 +43,10 @@ FACT = re.compile(
     r"(?:^|[\s,:{'\"])(vocab_size|tokenizer_path|tokenizer_kind|train_seq_len|eval_seq_len|eval_stride|val_tokens|datasets_dir|"
     r"data_path|dataset|val_files|pattern|stride|caseops_enabled|bytes_per_token)['\"]?\s{0,8}[:=]\s{0,8}['\"]?([^\s,'\"]{1,300})"
 )
-VAL_TOKENS = re.compile(r"^\s{0,8}(?:val_loader:.{0,400}?\btokens|val_tokens)\s{0,4}[:=]\s{0,4}(\d{1,15})\b")
+VAL_TOKENS = re.compile(
+    r"^\s{0,8}(?:val_loader:.{0,400}?\btokens|val_tokens|val tokens|validation tokens)\s{0,4}[:=]\s{0,4}(\d[\d,]{0,18})\b",
+    re.I,
+)
 
 
 class Kept(Generic[T]):
@@ -192,7 +195,7 @@ class _Pass:
         if "byte_sidecar" in text and "(" not in text:
             self.facts.add(Stated(line, "byte_sidecar", "enabled", self.run))
         if "okens" in text[:500] and (tokens := VAL_TOKENS.match(bare(text))):
-            self.facts.add(Stated(line, "val_tokens", tokens[1], self.run))
+            self.facts.add(Stated(line, "val_tokens", tokens[1].replace(",", ""), self.run))
         if "(" in text[:80] or "{" in text[:80]:
             return
         for name, value in FACT.findall(text[:2000]):

@@ -14,6 +14,8 @@ from .log_lines import Metric
 from .log_reader import Log
 from .submission import Submission
 
+NEARBY = 0.01  # a mean over seeds lies this near to each of them, relative
+
 
 def same(claimed: Decimal, logged: Decimal) -> bool:
     """True when the two agree within one unit of the claim's last digit, or half a unit of the log's."""
@@ -58,10 +60,19 @@ def find(score: Score, logs: tuple[Log, ...]) -> Found:
 
 
 def headline(log: Log, submission: Submission) -> Metric | None:
-    """The score that stands for a log: one that is claimed, else its last final score, else its last validation."""
-    for score in scores_of(submission.claim):
-        for one in sorted(log.metrics, key=lambda metric: (metric.loss is None, -metric.line)):
-            if one.loss is not None and same(score.bpb, one.bpb):
-                return one
+    """The score that stands for a log: the final one nearest to a claimed score, else its last final score.
+
+    Validations on the way stand for a log only where it states no final score.
+    """
     finals = [one for one in log.finals if one.loss is not None]
-    return finals[-1] if finals else next((one for one in reversed(log.metrics) if one.loss is not None), None)
+    if not finals:
+        return next((one for one in reversed(log.metrics) if one.loss is not None), None)
+    scores = scores_of(submission.claim)
+    mine = [score for score in scores if score.seed in log.seed_values] or scores
+    near = [
+        (abs(float(score.bpb) - float(one.bpb)), -one.line, one)
+        for score in mine
+        for one in finals
+        if abs(float(score.bpb) / float(one.bpb) - 1) < NEARBY
+    ]
+    return min(near, key=lambda hit: (round(hit[0], 4), hit[1]))[2] if near else finals[-1]
