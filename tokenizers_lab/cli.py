@@ -207,3 +207,52 @@ def shards_verify(folder: Path, *, docs: Path, json: bool = False) -> int:
         "the official table."
     )
     return 0
+
+
+@vocab.command(name="score")
+def vocab_score(
+    *folders: Path,
+    docs: Path,
+    budget: int = 4_000_000,
+    width: int = 512,
+    bits: int = 6,
+    json: bool = False,
+    markdown: bool = False,
+) -> None:
+    """Predict which vocabulary will serve a model best: bits per byte of an n-gram model within a budget of bytes.
+
+    Parameters
+    ----------
+    folders: Path
+        Folders of vocabularies.
+    docs: Path
+        Documents; scored on the validation documents of the corpus.json beside them, else on every tenth.
+    budget: int
+        Bytes of n-grams for a vocabulary whose embedding costs nothing.
+    width: int
+        Width of the model, for the bytes of the embedding.
+    bits: int
+        Bits of a stored embedding weight.
+    json: bool
+        Print the scores as JSON.
+    markdown: bool
+        Print the table in Markdown.
+    """
+    from . import score_table
+    from .errors import VocabError
+    from .progress import working
+    from .vocabulary_score import score_vocabularies
+
+    if not folders:
+        raise VocabError("no vocabulary to score. Try: pglab vocab score vocab/a vocab/b --docs corpus/docs.jsonl")
+    with working("scoring"):
+        found = score_vocabularies(folders, docs, budget, width, bits)
+    if json:
+        _say_json(score_table.to_json(found))
+    elif markdown:
+        print(score_table.markdown(found))
+    else:
+        from rich.console import Console
+
+        Console().print(score_table.table(found))
+        print(score_table.sentence(found))

@@ -36,14 +36,14 @@ def cells(row: Row) -> list[str]:
 def title(found: Comparison) -> str:
     """What was measured on."""
     return (
-        f"{found.documents:,} {found.split} documents, {found.bytes:,} raw bytes; embedding: width {found.width}, "
-        f"{found.bits} bits; MB/s: of one core"
+        f"{found.documents:,} {found.split} documents, {found.bytes:,} raw bytes; "
+        f"embedding {found.width} wide, {found.bits} bits"
     )
 
 
 def table(found: Comparison) -> Table:
     """For the terminal."""
-    made = Table(title=title(found), title_justify="left", box=box.SIMPLE_HEAD)
+    made = Table(title=title(found), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for index, head in enumerate(HEADS):
         made.add_column(head, justify="left" if index in (0, 3) else "right", no_wrap=True)
     for row in found.rows:
