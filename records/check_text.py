@@ -40,7 +40,8 @@ def show(reports: list[CheckReport], everything: bool = False, console: Console 
         counts = tally(report.findings)
         console.print(
             f"{counts['FAIL']} failed, {counts['UNCHECKED']} unchecked, {counts['PASS']} passed. "
-            "`pglab record check --explain CODE` says what a rule wants.\n"
+            "`pglab record check --explain CODE` says what a rule wants.\n",
+            soft_wrap=True,
         )
     if len(reports) > 1:
         bad = sum(any(f.verdict is FAIL for f in report.findings) for report in reports)

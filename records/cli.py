@@ -172,3 +172,38 @@ def report(run: Path, /, *, out: Path = Path("report.html")) -> int:
     size = write_report(run, out)
     print(f"{out}  {size:,} bytes")
     return 0
+
+
+@record.command
+def significance(new: str, old: str, /, *, margin: float = 0.005, json: bool = False) -> int:
+    """Test that NEW beats OLD by more than the margin, in three units; the written one, nats per byte, decides.
+
+    Parameters
+    ----------
+    new
+        A record folder, or bits per byte: one number, or several runs as 1.2244,1.2250,1.2240.
+    old
+        The record to beat, in the same forms.
+    margin
+        The gain asked for, in each unit.
+    json
+        Print one JSON document.
+    """
+    from .samples import sample_of
+    from .significance import as_json, compare
+    from .significance_text import show, verdict
+
+    (a, doubts_a), (b, doubts_b) = sample_of(new), sample_of(old)
+    tests = compare(a, b, margin)
+    doubts = [f"new: {d}" for d in doubts_a] + [f"old: {d}" for d in doubts_b]
+    shown, sentence = verdict(tests, margin)
+    if json:
+        sides = {
+            name: {"name": s.name, "val_bpb": s.bpb, "val_loss": s.loss, "seeds": s.seeds}
+            for name, s in (("new", a), ("old", b))
+        }
+        answer = {**sides, "margin": margin, "shown": shown, "says": sentence, "doubts": doubts}
+        print(json_module.dumps({**answer, "tests": [as_json(t) for t in tests]}, ensure_ascii=False, indent=1))
+    else:
+        show(a, b, tests, doubts, margin)
+    return 0 if shown else 1

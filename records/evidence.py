@@ -100,6 +100,29 @@ def agrees(claim: str, value: float, digits: int = 8) -> bool:
     return abs(gap) <= 0.5 * unit * (1 + 1e-6) + 1e-12 or 0 <= gap < unit
 
 
+@dataclass(frozen=True)
+class MeanMatch:
+    """Runs whose scores average to the claim; `label` is what stands before the (last) score."""
+
+    label: str
+    pairs: list[tuple[Run, Metric]]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs, in order."""
+        return [run for run, _ in self.pairs]
+
+    @property
+    def mean(self) -> float:
+        """Mean bits per byte."""
+        return statistics.fmean(metric.val_bpb for _, metric in self.pairs)
+
+
+def own_log(seed: str, hits: list[tuple[Run, Metric]]) -> tuple[Run, Metric]:
+    """Of several logs that print a seed's value, the one of that seed; a summary that repeats it comes last."""
+    return max(hits, key=lambda pair: (seed in (str(pair[0].printed_seed), str(pair[0].named_seed)), pair[1].digits))
+
+
 @dataclass
 class Case:
     """One folder under judgement, with everything the rules ask of it worked out once."""
@@ -176,33 +199,33 @@ class Case:
         return max((m.digits for run in self.runs for m in run.finals if m.label == label), default=0)
 
     @cached_property
-    def mean_match(self) -> tuple[str, list[Run], float] | None:
-        """The label whose mean over runs is the claim: over all runs, or over those of the claimed seeds."""
+    def mean_match(self) -> "MeanMatch | None":
+        """The runs whose mean is the claim: all under one label, those of the claimed seeds, or the claimed values."""
         if self.claims is None or self.claims.val_bpb is None:
             return None
         claim = self.claims.val_bpb
-        whole = [item for item in self.label_means if near_mean(claim, item[2])]
-        if whole:  # the label with most digits on most different logs
-            return max(whole, key=lambda i: (len({r.log.name for r in i[1]}), self.digits(i[0]), i[0]))
         seeds = {item.seed for item in self.claims.seeds}
-        for label, runs, _ in reversed(self.label_means):
-            chosen = [r for r in runs if str(r.printed_seed) in seeds or str(r.named_seed) in seeds]
-            values = [next(m.val_bpb for m in reversed(r.finals) if m.label == label) for r in chosen]
-            if len(values) >= 2 and near_mean(claim, statistics.fmean(values)):
-                return label, chosen, statistics.fmean(values)
-        found = [hits[-1] for _, _, hits in self.seed_matches if hits]
-        if len(found) >= 2 and len(found) == len(self.seed_matches):
-            mean = statistics.fmean(m.val_bpb for _, m in found)
-            if near_mean(claim, mean):
-                return found[-1][1].label, [r for r, _ in found], mean
+        for only_claimed in (False, True):
+            found = []
+            for label, runs, _ in self.label_means:
+                chosen = [r for r in runs if not only_claimed or {str(r.printed_seed), str(r.named_seed)} & seeds]
+                pairs = [(r, next(m for m in reversed(r.finals) if m.label == label)) for r in chosen]
+                if len(pairs) >= 2 and near_mean(claim, statistics.fmean(m.val_bpb for _, m in pairs)):
+                    found.append(MeanMatch(label, pairs))
+            if found:  # the label with most digits on most different logs
+                return max(found, key=lambda f: (len({r.log.name for r, _ in f.pairs}), self.digits(f.label), f.label))
+        hits = [own_log(seed, near) for seed, _, near in self.seed_matches if near]
+        every = len(hits) >= 2 and len(hits) == len(self.seed_matches)
+        if every and near_mean(claim, statistics.fmean(m.val_bpb for _, m in hits)):
+            return MeanMatch(hits[-1][1].label, hits)
         return None
 
     @cached_property
     def supporting(self) -> list[Run]:
         """The runs the claim rests on: those of its mean, those of its seeds, else those that carry its value."""
         if self.mean_match:
-            return self.mean_match[1]
-        by_seed = [hits[-1][0] for _, _, hits in self.seed_matches if hits]
+            return self.mean_match.runs
+        by_seed = [own_log(seed, hits)[0] for seed, _, hits in self.seed_matches if hits]
         chosen = (
             by_seed or [run for run, m in self.matches if not m.during_training] or [run for run, _ in self.matches]
         )

@@ -31,13 +31,17 @@ def audited(case: Case) -> Iterator[Finding]:
     open_ones = [f for f in findings if f.verdict is UNCHECKED]
     passed = len(findings) - len(failed) - len(open_ones)
     told = f"{passed} passed, {len(failed)} failed, {len(open_ones)} unchecked"
-    for finding in failed:
+    for finding in failed[:5]:
         yield say.fail(
             f"{finding.rule}: {finding.says}",
             where=finding.where,
             found=finding.found,
             expected=finding.expected,
             fix=finding.fix,
+        )
+    if len(failed) > 5:
+        yield say.fail(
+            f"and {len(failed) - 5} more findings of the auditor", found=told, fix=f"pglab audit {case.folder.path}"
         )
     if not failed and open_ones:
         yield say.unchecked(

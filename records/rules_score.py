@@ -33,7 +33,7 @@ def claim_in_logs(case: Case) -> Iterator[Finding]:
         yield say.unchecked("no log prints a score to compare with", found=claims.val_bpb)
         return
     if case.mean_match:
-        label, runs, mean = case.mean_match
+        label, runs, mean = case.mean_match.label, case.mean_match.runs, case.mean_match.mean
         yield say.ok(
             f"the mean of {len(runs)} runs ({label})",
             found=f"{mean:.8f}",
@@ -126,12 +126,7 @@ def after_quantisation(case: Case) -> Iterator[Finding]:
     if claims is None or claims.val_bpb is None or not (case.matches or case.mean_match):
         yield say.unchecked("no log line matches the claim, so its method is unknown")
         return
-    if case.mean_match:
-        label, runs, _ = case.mean_match
-        line = next((m for m in reversed(runs[0].finals) if m.label == label), None)
-        matched = [(runs[0], line)] if line else []
-    else:
-        matched = list(case.matches)
+    matched = case.mean_match.pairs[:1] if case.mean_match else list(case.matches)
     good = [(run, m) for run, m in matched if not before_quantisation(m)]
     if good:
         run, metric = good[-1]
@@ -173,7 +168,7 @@ def mean_not_best(case: Case) -> Iterator[Finding]:
         yield say.unchecked("no val_bpb is claimed")
         return
     if case.mean_match:
-        yield say.ok(f"the claim is the mean of {len(case.mean_match[1])} runs", found=claims.val_bpb)
+        yield say.ok(f"the claim is the mean of {len(case.mean_match.runs)} runs", found=claims.val_bpb)
         return
     hits = [(run, m) for run, m in case.matches if not before_quantisation(m)]
     if not hits:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .evidence import Case
 from .finding import Finding
 from .rules import Say, rule
-from .script_reader import Source, local_modules, script_source
+from .script_reader import Source, bare, local_modules, script_source
 
 # packages that public records use and the challenge's machine has, or that its FAQ names as fine
 KNOWN = frozenset(
@@ -308,8 +308,3 @@ def same_source(case: Case) -> Iterator[Finding]:
             expected=(ours[line] if line < len(ours) else "the script ends")[:100],
             fix="ship the script that ran",
         )
-
-
-def bare(text: str) -> tuple[str, ...]:
-    """The lines of a source without blank ones, and without white space around them."""
-    return tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -249,3 +249,8 @@ def _opens(source: Source, name: str) -> bool:
     return literal and bool(
         re.search(r"\bexec\(|runpy|cpp_extension|load_inline|importlib|subprocess|ctypes", source.body)
     )
+
+
+def bare(text: str) -> tuple[str, ...]:
+    """The lines of a source without blank ones, and without white space around them."""
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

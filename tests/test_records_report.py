@@ -50,7 +50,11 @@ RUN = {
         "path": "x",
         "findings": [{"rule": "PG101", "verdict": "PASS", "says": "bytes agree", "where": "val", "fix": ""}],
     },
-    "commands.json": [{"station": "corpus", "title": "A corpus", "command": "pglab corpus make", "seconds": 0.4}],
+    "commands.json": [
+        {"station": "corpus", "title": "A corpus", "command": "pglab corpus make", "seconds": 0.4},
+        {"station": "corpus", "title": "A corpus", "command": "pglab corpus show", "seconds": 0.1, "says": "done"},
+        {"station": "shards", "title": "Shards", "command": "pglab shards write"},
+    ],
 }
 LOG = "".join(
     f"step:{i}/80 val_loss:{7 - i / 30:.4f} val_bpb:{4 - i / 50:.4f} train_time:{i * 75}ms step_avg:75ms\n"
@@ -115,7 +119,17 @@ def test_the_page_says_what_the_run_holds(run):
     out = run / "report.html"
     assert write_report(run, out) == out.stat().st_size
     reader = read(out.read_text())
-    for words in ("2.0849", "2.08488203", "12,185,751", "sp1024", "930,000", "brotli-11", "PG101", "pglab corpus make"):
+    for words in (
+        "2.0849",
+        "2.08488203",
+        "12,185,751",
+        "sp1024",
+        "930,000",
+        "brotli-11",
+        "PG101",
+        "pglab corpus make",
+        "pglab shards write",
+    ):
         assert words in reader.words, words
     assert "speeches <of> the Union" in reader.words
     assert "record folder (check.json)" in reader.words
