@@ -17,13 +17,13 @@ from torch import Tensor
 
 from compress.aside import write_aside
 
+from .checkpoint_words import check_same_run
 from .config import RunConfig
 from .errors import ModelError
 from .gpt import GPT
 from .muon import Muon
 
 CHECKPOINT_FORMAT = "pglab-checkpoint-1"
-MAY_DIFFER = {"data_path", "tokenizer_path", "checkpoint_seconds", "train_log_every", "val_batch_size"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +108,6 @@ def load_state(folder: Path, config: RunConfig) -> tuple[RunState, dict[str, Ten
     check_same_run(before, config, path)
     file_index, position = state.place
     return replace(state, place=(file_index, position)), tensors
-
-
-def check_same_run(before: dict[str, Any], config: RunConfig, path: Path) -> None:
-    """ModelError when a run's configuration differs from the one it began with, in what decides its curve."""
-    now = json.loads(json.dumps(asdict(config)))
-    for key in now.keys() - MAY_DIFFER:
-        if before.get(key) != now[key]:
-            raise ModelError(
-                f"{path}: this run began with {key} = {before.get(key)!r:.40}, now it is {now[key]!r:.40}. Give the "
-                "same settings to go on, or another --out."
-            )
-
-
-def read_finished(folder: Path, config: RunConfig | None = None) -> dict[str, Any] | None:
-    """What finished.json says, or None. Raises ModelError when it is damaged, or of other settings than `config`."""
-    path = folder / "finished.json"
-    if not path.exists():
-        return None
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        before = said["config"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"{path}: damaged ({str(error)[:80]}). Delete it to finish the run again.") from None
-    if config is not None:
-        check_same_run(before, config, path)
-    return said
 
 
 def write_finished(folder: Path, said: dict[str, Any]) -> None:

@@ -32,9 +32,9 @@ class Ranks:
         if self.world == 1:
             return [values]
         own = torch.tensor(values, dtype=torch.float64, device=self.device)
-        out = torch.empty(self.world * len(values), dtype=torch.float64, device=self.device)
-        dist.all_gather_into_tensor(out, own)
-        return out.view(self.world, -1).tolist()
+        out = [torch.empty_like(own) for _ in range(self.world)]
+        dist.all_gather(out, own)
+        return torch.stack(out).tolist()
 
     def wait(self) -> None:
         """Until every rank is here."""

@@ -11,8 +11,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,13 +25,15 @@ from compress.aside import write_aside
 from compress.errors import CodecError
 from compress.recipes import parse_recipe
 
-from .checkpoint import RunState, load_state, read_finished, restore_tensors, save_state, state_tensors, write_finished
+from .checkpoint import RunState, load_state, restore_tensors, save_state, state_tensors, write_finished
+from .checkpoint_words import finished_words
 from .config import RunConfig, layered_config
 from .data import TokenStream
 from .errors import ModelError
 from .evaluate import ScoreSums, ValidationText, dropped_tail, read_validation, score_sequential
 from .finish import finish_run, peak_memory
-from .gpt import GPT, use_baseline_gpu_dtypes, parameter_count
+from .gpt import GPT, parameter_count, use_baseline_gpu_dtypes
+from .lock import folder_lock
 from .log import RunLog, train_line, val_line
 from .optimisers import Gradients, make_optimisers
 from .ranks import Ranks, StopRequest, open_ranks
@@ -198,29 +200,6 @@ def log_score(log: RunLog, step: int, now_ms: float, sums: ScoreSums) -> None:
     log.numbers(step=step, train_ms=round(now_ms, 3), val_loss=sums.val_loss, val_bpb=sums.bpb_table, **words)
 
 
-@contextmanager
-def run_lock(run: Path, rank: int) -> Iterator[None]:
-    """Hold the run folder for this training; another one there is a ModelError. Waits 20 s for one that is leaving."""
-    if rank:
-        yield
-        return
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # a system without file locks
-        yield
-        return
-    with (run / ".lock").open("w") as file:
-        for patience in range(81):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if patience == 80:
-                    raise ModelError(f"{run}: another training is at work there. Wait for it, or pass --out.") from None
-                time.sleep(0.25)
-        yield
-
-
 def running_source() -> str:
     """The text of this script when it is a train_gpt.py, else the empty string."""
     script = Path(sys.argv[0])
@@ -230,7 +209,7 @@ def running_source() -> str:
 def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) -> int:
     """Train, or go on training, in a run folder; 0 when finished, 143 when asked to leave."""
     folder = run / "checkpoint"
-    if read_finished(folder, config):
+    if finished_words(folder, config):
         if ranks.rank == 0:
             print("this run is finished; nothing is left to do.", file=sys.stderr)
         return 0
@@ -282,7 +261,7 @@ def main() -> None:
         config = layered_config(RECIPE, os.environ)
         stop = StopRequest(int(os.environ.get("PGLAB_WATCH", "0")))
         ranks = open_ranks(config, os.environ)
-        with run_lock(Path(), ranks.rank):
+        with nullcontext() if ranks.rank else folder_lock(Path(".lock"), 20.0):
             status = run_training(config, Path(), ranks, stop)
         if ranks.world > 1:
             dist.destroy_process_group()

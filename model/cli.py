@@ -1,0 +1,183 @@
+"""`pglab model ...`: thin functions over the room; results on stdout, talk on stderr."""
+
+import json as json_module
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+model = App(name="model", help="Train, evaluate and bundle the standard GPT.")
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def recipe_path(name: str) -> Path:
+    """The TOML file of a recipe, by name or by path. Raises ModelError with the names there are."""
+    from .errors import ModelError
+
+    for place in (Path(name), RECIPES / f"{name}.toml"):
+        if place.suffix == ".toml" and place.is_file():
+            return place
+    known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.toml")))
+    raise ModelError(f"no recipe is called {name!r}; there are {known}, or give a .toml file.")
+
+
+@model.command
+def train(
+    *,
+    shards: Path,
+    out: Path,
+    recipe: str = "tour",
+    ranks: int = 0,
+    seconds: float | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    json: bool = False,
+) -> int:
+    """Train a model, export it, read the exports back and score them; the same command goes on after an interruption.
+
+    Parameters
+    ----------
+    shards
+        Folder of token shards, as `pglab shards write` makes it.
+    out
+        The run folder; the script that runs, its log, checkpoints, artifacts and scores land there.
+    recipe
+        A recipe by name (baseline, tour) or a TOML file.
+    ranks
+        Training processes; 0 means one a GPU, else one a CPU core, two at most.
+    seconds
+        Training time on the wall clock, validation not counted; 0 for no cap.
+    set_
+        KEY=VALUE, over the recipe; may be repeated.
+    json
+        Print the scores as one JSON document.
+    """
+    from .checkpoint_words import finished_words
+    from .config import RunConfig, read_recipe, with_values
+    from .errors import ModelError
+    from .launch import launch
+    from .progress import Watcher
+
+    place = recipe_path(recipe)
+    config = with_values(RunConfig(), read_recipe(place), str(place))
+    given = dict(item.partition("=")[::2] for item in set_ or [])
+    config = with_values(config, given, "--set")
+    from_flags: dict[str, Any] = {"data_path": os.path.relpath(shards, out)}
+    if seconds is not None:
+        from_flags["max_wallclock_seconds"] = seconds
+    config = with_values(config, from_flags, "the command line")
+    if not shards.is_dir():
+        raise ModelError(f"{shards}: no such folder. Make shards with: pglab shards write")
+    said = finished_words(out / "checkpoint", config)
+    if said is None:
+        with Watcher(config) as watcher:
+            status = launch(config, place, out, usable_ranks(ranks, config.device), watcher.line)
+        if status:
+            print("interrupted; the same command continues.", file=sys.stderr)
+            return status
+        said = finished_words(out / "checkpoint", config)
+    else:
+        print(f"{out}: finished before; nothing is left to do.", file=sys.stderr)
+    show_scores([] if said is None else list(said["scores"].values()), json)
+    return 0
+
+
+def usable_ranks(wished: int, device: str) -> int:
+    """The number of processes: as wished, but no more than there are GPUs where those are used."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpus = 0
+    if device != "cpu":
+        import torch
+
+        gpus = torch.cuda.device_count()
+    if gpus:
+        return min(wished or gpus, gpus)
+    return wished or min(2, cores)
+
+
+@model.command(name="eval")
+def eval_(
+    artifact: Path,
+    /,
+    *,
+    shards: Path,
+    length: int = 0,
+    tokens: int = 0,
+    json: bool = False,
+) -> int:
+    """Score an artifact on the validation shards: sums of nats, tokens and bytes, and their ratios.
+
+    The model's shape is read off the tensors; settings that leave no trace there (sequence length, rotary base, soft
+    cap) come from config.json beside the artifact, else are the baseline's.
+
+    Parameters
+    ----------
+    artifact
+        A .pgc, .int8.ptz, .safetensors or .pt file.
+    shards
+        Folder of validation shards with their token table.
+    length
+        Targets a sequence; 0 means as it was trained.
+    tokens
+        Score only the first so many targets (whole sequences); 0 means all.
+    json
+        Print one JSON document, the content of score.json.
+    """
+    from .score import score_artifact
+
+    show_scores([score_artifact(artifact, shards, length, tokens)], json, one=True)
+    return 0
+
+
+@model.command
+def bundle(*, recipe: str = "baseline", out: Path, pack: bool = False, check: bool = False) -> int:
+    """Join the modules into the one file that is counted, or say whether a file still equals them.
+
+    Parameters
+    ----------
+    recipe
+        A recipe by name (baseline, tour) or a TOML file; it is built in.
+    out
+        The file, usually train_gpt.py.
+    pack
+        Write the compressed form that unpacks itself.
+    check
+        Write nothing; status 1 when the file differs from what would be written.
+    """
+    from .bundle import is_current, packed, recipe_bundle, write_bundle
+
+    place = recipe_path(recipe)
+    if check:
+        same = is_current(place, out)
+        print(f"{out}: {'equals' if same else 'differs from'} what the modules and {place.stem} give today.")
+        return 0 if same else 1
+    size = write_bundle(place, out, pack=pack)
+    other = len(packed(recipe_bundle(place)).encode())
+    print(f"{out}: {size:,} bytes" + ("" if pack else f"; packed it would be {other:,}"))
+    return 0
+
+
+def show_scores(scores: list[dict[str, Any]], json: bool, one: bool = False) -> None:
+    """Scores as a table on stdout, or as one JSON document."""
+    if json:
+        print(json_module.dumps(scores[0] if one else scores, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("artifact", "val loss", "bpb raw", "bpb table", "tokens", "raw bytes", "table bytes", "seconds")
+    for row in scores:
+        raw, count = row["bpb_raw"], row["bytes_raw"]
+        table.add_row(
+            row["artifact"],
+            f"{row['val_loss']:.4f}",
+            "unknown" if raw is None else f"{raw:.4f}",
+            f"{row['bpb_table']:.4f}",
+            f"{row['tokens']:,}",
+            "unknown" if count is None else f"{count:,}",
+            f"{row['bytes_table']:,}",
+            f"{row['seconds']:.1f}",
+        )
+    Console().print(table)

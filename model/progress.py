@@ -1,0 +1,47 @@
+"""What a person sees while a run goes on: a bar on stderr where that is a terminal, else its lines as they come."""
+
+import re
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from .config import RunConfig
+
+
+class Watcher:
+    """Takes the lines of a run and shows where it stands."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.cap_ms = 1000 * config.max_wallclock_seconds
+        console = Console(stderr=True)
+        self.bar = console.is_terminal
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[says]}"),
+            TimeElapsedColumn(),
+        )
+        self.progress = Progress(*columns, console=console, transient=True, disable=not self.bar)
+        self.task = self.progress.add_task("training", total=1.0, says="")
+
+    def __enter__(self) -> "Watcher":
+        self.progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.progress.stop()
+
+    def line(self, text: str) -> None:
+        """One line of the run."""
+        if not self.bar:
+            if not text.startswith("config:"):
+                print(text, file=sys.stderr, flush=True)
+            return
+        if step := re.match(r"step:(\d+)/(\d+) (\w+_loss:\S+)(?: val_bpb:\S+)? train_time:(\d+)ms", text):
+            number, last, loss, spent = int(step[1]), int(step[2]), step[3], int(step[4])
+            part = max(number / last, spent / self.cap_ms if self.cap_ms else 0.0)
+            self.progress.update(self.task, completed=part, says=f"step {number:,}  {loss}")
+        elif text.startswith(("step:", "final_", "stopping", "resumed", "Total")):
+            self.progress.console.print(text, markup=False, highlight=False)
