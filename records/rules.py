@@ -70,9 +70,20 @@ class Say:
 
 def load_rules() -> dict[str, Rule]:
     """All rules by code, in order; imports the modules that register them."""
-    from . import rules_audit, rules_folder, rules_json, rules_score, rules_script, rules_seeds, rules_size, rules_time
+    from . import (
+        rules_audit,
+        rules_folder,
+        rules_json,
+        rules_pull,
+        rules_score,
+        rules_script,
+        rules_seeds,
+        rules_size,
+        rules_time,
+    )
 
-    assert all((rules_audit, rules_folder, rules_json, rules_score, rules_script, rules_seeds, rules_size, rules_time))
+    loaded = (rules_audit, rules_folder, rules_json, rules_pull, rules_score, rules_script, rules_seeds, rules_size)
+    assert all((*loaded, rules_time))
     return dict(sorted(RULES.items()))
 
 

@@ -85,7 +85,7 @@ def failed(folder) -> set[str]:
 
 def test_the_honest_folder_passes_every_rule(honest):
     told = verdicts(honest)
-    assert set(told) == set(load_rules()) - {"RC701"}
+    assert set(told) == set(load_rules()) - {"RC701", "RC108"}
     assert all(seen == {PASS} for seen in told.values()), {r: s for r, s in told.items() if s != {PASS}}
 
 
