@@ -75,8 +75,9 @@ def _moved(before: Sequence[np.ndarray], after: Sequence[np.ndarray], limits: Se
     """The largest change among the first limits[d] scores of each document, and where it is."""
     worst, where = 0.0, ""
     for number, (old, new, limit) in enumerate(zip(before, after, limits, strict=False)):
-        both_infinite = np.isinf(old[:limit]) & (old[:limit] == new[:limit])
-        change = np.where(both_infinite, 0.0, np.abs(old[:limit] - np.where(both_infinite, old[:limit], new[:limit])))
+        old, new = old[:limit], new[:limit]
+        with np.errstate(invalid="ignore"):  # infinity minus infinity, where both are equal
+            change = np.where(old == new, 0.0, np.abs(old - new))
         if limit and len(change) and change.max() > worst:
             worst, where = float(change.max()), f"document {number}, target {int(change.argmax()) + 1}"
     return worst, where

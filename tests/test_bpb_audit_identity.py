@@ -1,0 +1,173 @@
+"""Shards, documents and tokenizer belong together: each way they can fail to, beside the honest twin."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from bpb_audit.evidence import Evidence
+from bpb_audit.finding import Finding, Verdict
+from bpb_audit.identity import locate
+from bpb_audit.rules import all_rules, run_rule
+from bpb_audit.survey import key_of
+from tests.audit_makers import (
+    DOCS,
+    WORDS,
+    docs_bytes,
+    greedy,
+    model_bytes,
+    plain_pieces,
+    shard_bytes,
+    trained,
+    write_set,
+)
+
+PIECES = plain_pieces()
+MODEL = model_bytes(PIECES)
+PASS, FAIL, UNCHECKED = Verdict.PASS, Verdict.FAIL, Verdict.UNCHECKED
+
+
+def run(code: str, folder: Path, **more: object) -> list[Finding]:
+    given = {"docs": folder / "docs.jsonl", "shards": folder} | more
+    [one] = [rule for rule in all_rules() if rule.code == code]
+    return run_rule(one, Evidence(folder / "nothing", **given))  # type: ignore[arg-type]
+
+
+def texts(count: int, seed: int = 0) -> list[str]:
+    rng = random.Random(seed)
+    return [f"number {i} " + " ".join(rng.choices([*WORDS, "other", "much"], k=30)) for i in range(count)]
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Path:
+    return write_set(tmp_path / "honest", texts(40), greedy(PIECES), MODEL, train=texts(40, 7))
+
+
+def test_an_honest_set_passes_every_rule(honest: Path) -> None:
+    for code in ("PG601", "PG602", "PG603", "PG604", "PG605", "PG606", "PG607"):
+        findings = run(code, honest, documents=40 if code == "PG603" else None)
+        assert [finding.verdict for finding in findings] == [PASS], findings
+
+
+def test_a_cut_file_is_named(honest: Path) -> None:
+    place = honest / "fineweb_train_000000.bin"
+    place.write_bytes(place.read_bytes()[:-1])
+    [finding] = run("PG601", honest)
+    assert (finding.verdict, finding.where) == (FAIL, "fineweb_train_000000.bin")
+
+
+@pytest.mark.parametrize("manifest", [b"{", b"[1]", b'{"files": 3}', b'{"files": {"fineweb_val_000000.bin": {}}}'])
+def test_a_manifest_that_says_nothing_is_no_fault(honest: Path, manifest: bytes) -> None:
+    (honest / "manifest.json").write_bytes(manifest)
+    assert [finding.verdict for finding in run("PG601", honest)] == [PASS]
+
+
+def test_a_manifest_that_says_otherwise_fails(honest: Path) -> None:
+    (honest / "manifest.json").write_bytes(b'{"files": {"fineweb_val_000000.bin": {"tokens": 3}}}')
+    assert [finding.verdict for finding in run("PG601", honest)] == [FAIL, PASS]
+
+
+def test_ids_beyond_the_vocabulary_fail(honest: Path) -> None:
+    (honest / "fineweb_val_000000.bin").write_bytes(shard_bytes([1, 5, len(PIECES) - 1, len(PIECES), 60_000]))
+    [finding] = run("PG602", honest)
+    assert finding.verdict is FAIL
+    assert "2 tokens" in finding.says
+
+
+def test_the_number_of_documents_is_held_to(honest: Path) -> None:
+    assert run("PG603", honest, documents=50)[0].verdict is FAIL
+    (honest / "docs.jsonl").write_bytes(docs_bytes(texts(40)[:30]))
+    [finding] = run("PG603", honest)
+    assert finding.verdict is UNCHECKED
+    assert "end after 30" in finding.says
+    assert run("PG605", honest)[0].verdict is PASS  # a prefix is in order
+
+
+def test_a_longer_docs_file_is_fine(honest: Path) -> None:
+    (honest / "docs.jsonl").write_bytes(docs_bytes(texts(40) + texts(9, 3)))
+    assert run("PG603", honest)[0].verdict is PASS
+    assert run("PG101", honest)[0].verdict is PASS
+
+
+def test_shards_without_a_mark_fail_and_cut_ones_are_unchecked(honest: Path) -> None:
+    (honest / "fineweb_val_000000.bin").write_bytes(shard_bytes([300, 301, 1, 302]))
+    assert run("PG603", honest)[0].verdict is UNCHECKED
+    (honest / "fineweb_val_000000.bin").write_bytes(shard_bytes([300, 301, 302]))
+    assert run("PG603", honest)[0].verdict is FAIL
+
+
+def test_shuffled_and_shifted_documents_are_told_from_another_text(tmp_path: Path) -> None:
+    docs = texts(30)
+    folder = write_set(tmp_path, docs, greedy(PIECES), MODEL)
+    (folder / "docs.jsonl").write_bytes(docs_bytes(docs[2:] + docs[:2]))
+    [finding] = run("PG605", folder)
+    assert finding.verdict is FAIL
+    assert "out of order" in finding.says
+    (folder / "docs.jsonl").write_bytes(docs_bytes(["An extra document, quite another one, at the head.", *docs]))
+    [finding] = run("PG605", folder)
+    assert "document 0 of the shards is line 2 of the raw file, all shifted by 1" in finding.says
+    assert run("PG101", folder)[0].verdict is UNCHECKED  # nothing is in its place
+    (folder / "docs.jsonl").write_bytes(
+        docs_bytes([f"{i} Quite unlike words stand here: zebra quagga." for i in range(30)])
+    )
+    [finding] = run("PG605", folder)
+    assert "another text" in finding.says
+
+
+def test_documents_are_located_by_their_text_not_their_white_space(tmp_path: Path) -> None:
+    place = tmp_path / "docs.jsonl"
+    place.write_bytes(docs_bytes(["one", "two  three\n", "four"]))
+    places = locate({key_of("two three"): 9, key_of("gone"): 10}, place)
+    assert (places.moved, places.looked_for, places.shift) == (((9, 2),), 2, -8)
+
+
+@pytest.mark.parametrize(("leaked", "verdict"), [(0, PASS), (1, PASS), (5, FAIL), (160, FAIL)])
+def test_validation_documents_in_training_are_counted(tmp_path: Path, leaked: int, verdict: Verdict) -> None:
+    docs = texts(200)
+    folder = write_set(tmp_path, docs, greedy(PIECES), MODEL, train=texts(50, 7) + docs[:leaked])
+    [finding] = run("PG606", folder)
+    assert finding.verdict is verdict
+    assert f"{leaked} of 200" in finding.found
+
+
+def test_short_documents_may_repeat(tmp_path: Path) -> None:
+    folder = write_set(tmp_path, ["the end"] * 5 + texts(3), greedy(PIECES), MODEL, train=["the end"] * 9)
+    assert run("PG606", folder)[0].verdict is PASS
+
+
+def test_a_wrong_pair_is_seen_without_documents(tmp_path: Path) -> None:
+    spm = pytest.importorskip("sentencepiece")
+    right, wrong = trained("bpe", 420), trained("bpe", 400, lossless=True)
+    sp = spm.SentencePieceProcessor()
+    sp.LoadFromSerializedProto(right)
+    docs = [*DOCS, *texts(60)]
+    folder = write_set(tmp_path / "a", docs, sp.encode, right)
+    assert run("PG607", folder, docs=None)[0].verdict is PASS
+    (folder / "tokenizer.model").write_bytes(wrong)
+    assert run("PG607", folder, docs=None)[0].verdict is FAIL
+
+
+def test_bytes_that_are_not_text_give_a_wrong_pair_away(tmp_path: Path) -> None:
+    folder = write_set(tmp_path, [*DOCS, *texts(20)], greedy(PIECES), MODEL)
+    rolled = [*PIECES[:4], *PIECES[132:260], *PIECES[4:132], *PIECES[260:]]  # the same pieces, bytes in another order
+    words = [*rolled[:260], *rolled[360:], *rolled[260:360]]
+    (folder / "tokenizer.model").write_bytes(model_bytes(words))
+    assert run("PG605", folder)[0].verdict is FAIL
+    assert run("PG607", folder)[0].verdict in (FAIL, UNCHECKED)
+
+
+def test_real_shards_with_right_and_wrong_tokenizers(real_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "real"
+    folder.mkdir()
+    shards = real_data / "text/shards"
+    (folder / "fineweb_val_000000.bin").write_bytes((shards / "fineweb_val_head_sp1024.bin").read_bytes())
+    (folder / "fineweb_train_000000.bin").write_bytes((shards / "fineweb_train_sample_sp1024.bin").read_bytes())
+    docs = real_data / "text/fineweb_docs.jsonl"
+    right = real_data / "tokenizers/fineweb_1024_bpe.model"
+    for code in ("PG101", "PG111", "PG601", "PG602", "PG604", "PG605", "PG606", "PG607"):
+        assert [f.verdict for f in run(code, folder, docs=docs, tokenizer=right)] == [PASS]
+    [finding] = run("PG603", folder, docs=docs, tokenizer=right)
+    assert finding.verdict is UNCHECKED  # the sample begins inside a document
+    for name in ("ciprian_1024_bpe.model", "fineweb_4096_bpe.model", "gpt2.tiktoken", "mistral_v1_spm.model"):
+        wrong = real_data / "tokenizers" / name
+        assert run("PG607", folder, docs=None, tokenizer=wrong)[0].verdict is FAIL, name
