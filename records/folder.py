@@ -36,7 +36,7 @@ class RecordFolder:
 
     @property
     def track(self) -> str:
-        """`10min`, `non-record` or `` (unknown), from the folder above or from what submission.json says."""
+        """`10min`, `non-record` or `` (unknown), from the folder above, submission.json, or what the README says."""
         above = self.path.resolve().parent.name
         says = self.claims.text("track").lower() if self.claims else ""
         for text in (above, says):
@@ -44,7 +44,8 @@ class RecordFolder:
                 return "non-record"
             if "10min" in text:
                 return "10min"
-        return ""
+        page = self.text(self.readme)[:4000] if self.readme else ""
+        return "non-record" if re.search(r"\bnon-record\b|unlimited[- ]compute", page, re.IGNORECASE) else ""
 
     @cached_property
     def script(self) -> str | None:

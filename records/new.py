@@ -214,7 +214,7 @@ def fill(aside: Path, source: RunFolder, entry: Submission, reason: str, track: 
 
 def readme(source: RunFolder, entry: Submission, reason: str, artifact_file: str) -> str:
     """The README's text, with its tables made from the log."""
-    from .new_tables import config_rows, curve_rows, run_rows, score_rows
+    from .new_tables import command, config_rows, curve_rows, run_rows, score_rows
 
     sums = source.sums
     whole = sums and all(isinstance(sums.get(k), int | float) for k in ("nats", "tokens", "bytes_raw", "bpb_raw"))
@@ -235,5 +235,5 @@ def readme(source: RunFolder, entry: Submission, reason: str, artifact_file: str
         run_rows=run_rows(source),
         curve=curve_rows(source, CURVE_ROWS),
         config=config_rows(source.config),
-        command=str(source.config.get("command") or "python train_gpt.py"),
+        command=command(source),
     )

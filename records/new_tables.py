@@ -43,6 +43,8 @@ def run_rows(source: "RunFolder") -> list[tuple[str, str]]:
         rows.append(("evaluation time", f"{evals[-1]:,.1f} s"))
     gpus = sorted({name for _, name in log.gpus})
     device = str(source.config.get("device", "")) or ", ".join(gpus)
+    if device == "auto":
+        device = ", ".join(gpus)
     if device:
         rows.append(("device", device))
     if log.worlds:
@@ -89,3 +91,17 @@ def config_rows(config: dict[str, Any], most: int = 60) -> list[tuple[str, str]]
 
     walk("", config)
     return rows[:most]
+
+
+def command(source: "RunFolder") -> str:
+    """The command that repeats the run: torchrun with as many processes; every setting is an environment variable."""
+    given = source.config.get("command")
+    if isinstance(given, str) and given.strip():
+        return given.strip()
+    processes = source.run.log.worlds[-1][1] if source.run.log.worlds else 1
+    names = [name.upper() for name, value in source.config.items() if isinstance(value, str | int | float)]
+    paths = [f"{name}=... \\\n" for name in ("DATA_PATH", "TOKENIZER_PATH") if name in names]
+    start = (
+        f"torchrun --standalone --nproc_per_node={processes} train_gpt.py" if processes > 1 else "python train_gpt.py"
+    )
+    return "".join(paths) + start

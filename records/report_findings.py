@@ -50,8 +50,11 @@ def verdict_words(document: Any) -> tuple[str, str] | None:
     if not findings:
         return None
     counts = {v: sum(str(f.get("verdict")) == v for f in findings) for v in ("PASS", "FAIL", "UNCHECKED")}
-    word = "FAIL" if counts["FAIL"] else ("PASS" if counts["PASS"] else "UNCHECKED")
-    return word, f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['UNCHECKED']} unchecked"
+    told = f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['UNCHECKED']} unchecked"
+    if counts["FAIL"]:
+        return "FAIL", told
+    # what nobody could check is no praise: the word stands alone only when everything was checked
+    return ("PASS" if not counts["UNCHECKED"] else f"{counts['PASS']} of {len(findings)}"), told
 
 
 def findings_of(document: Any) -> list[dict[str, Any]]:
@@ -82,7 +85,7 @@ def findings_section(inputs: Inputs, key: str, title: str, name: str, lead: str)
 
 def detail(finding: dict[str, Any]) -> str:
     """A finding's sentence; when it did not pass, with what was found, what was wanted and what to do."""
-    parts = [str(finding.get("says", ""))]
+    parts = [str(finding.get("says", "")).rstrip(".")]
     if finding.get("verdict") == "FAIL":
         parts += [f"found {finding['found']}"] if finding.get("found") else []
         parts += [f"wanted {finding['expected']}"] if finding.get("expected") else []

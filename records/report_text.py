@@ -101,7 +101,7 @@ def shard_section(inputs: Inputs) -> Section:
         )
     ]
     name = pick(data, "vocabulary.name", "vocabulary.kind", default="")
-    tokens = sum(int(number(row.get("tokens")) or 0) for row in rows)
+    tokens = sum(int(number(row.get("tokens")) or 0) for row in rows if row["name"].endswith(".bin"))
     section.lead = (
         f"{tokens:,} tokens of {name or 'one vocabulary'} in the challenge's format; each validation shard has a byte "
         "sidecar, so that every byte is accounted for."

@@ -72,7 +72,7 @@ def facts(place: Path | None, config: Any) -> tuple[str, list[tuple[str, str]]]:
         ("parameters", "parameters"),
     ):
         value = find(config, key)
-        if value is not None:
+        if value is not None and value != "auto":
             rows.append((word, f"{value:,}" if isinstance(value, int) else str(value)))
     return lead, rows
 

@@ -44,12 +44,10 @@ def codec_section(inputs: Inputs) -> Section:
     columns: list[Column] = [
         ("codec", ("recipe", "name", "codec"), None),
         ("file", ("bytes", "size"), size),
-        ("decoder", ("decoder",), size),
+        ("with decoder", ("with_decoder",), size),
         ("bits per weight", ("bits", "bits_per_weight"), lambda v: fixed(v, 3)),
         ("entropy", ("order0",), lambda v: fixed(v, 3)),
         ("squared error", ("mse", "error"), lambda v: f"{v:.1e}" if number(v) is not None else "–"),
-        ("encode s", ("encode_s", "seconds"), lambda v: fixed(v, 2)),
-        ("decode s", ("decode_s",), lambda v: fixed(v, 2)),
         ("left under the cap", ("margin",), size),
     ]
     section.tables = [spec_table(rows, columns)]

@@ -57,6 +57,12 @@ def claim(**change: object) -> dict[str, object]:
     }
 
 
+@pytest.fixture(autouse=True)
+def no_auditor(monkeypatch):
+    """The auditor has its own tests; here it would only take time."""
+    monkeypatch.setattr("bpb_audit.rules.all_rules", list)
+
+
 @pytest.fixture
 def honest(tmp_path):
     """A folder in which nothing is wrong."""
@@ -263,3 +269,12 @@ def test_any_garbage_in_the_files_is_judged_not_tripped_over(honest):
             (honest / name).write_bytes(garbage)
             assert check_folder(honest).status == 1
             (honest / name).write_bytes(kept)
+
+
+def test_the_track_is_known_without_its_folder(honest, tmp_path):
+    alone = tmp_path / "elsewhere" / NAME
+    shutil.copytree(honest, alone)
+    assert open_folder(alone).track == ""
+    rewrite(alone, "README.md", lambda t: t + "\n**Unlimited compute: not a ten-minute record.**\n")
+    assert open_folder(alone).track == "non-record"
+    assert open_folder(honest).track == "10min"
