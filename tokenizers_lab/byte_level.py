@@ -1,36 +1,23 @@
 """Byte-level BPE as an engine: every byte has a token, so every document comes back exactly.
 
-The vocabulary is written as a Hugging Face `tokenizer.json`. Tokens are spelt there in the GPT-2 alphabet, which gives
-each of the 256 bytes a visible character. The four special ids are declared as added tokens, so that any reader of the
-file knows them; our own encoder takes them out before it encodes, since an added token would be looked for in the text,
-and the bytes of a document that contains one would vanish.
+The vocabulary is a Hugging Face `tokenizer.json` (byte_level_file.py). The four special ids are declared there as added
+tokens, so that any reader of the file knows them; our own encoder takes them out before it encodes, since an added
+token would be looked for in the text, and the bytes of a document that contains one would vanish.
 """
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tokenizers
 
 from .byte_counts import ends_from_table, sizes_of
+from .byte_level_file import byte_alphabet, to_file
 from .byte_table import ByteTable
 from .errors import VocabError
 from .tokenizer import BOS, SPECIAL_NAMES, Encoded, Lossless
 
-
-def byte_alphabet() -> list[str]:
-    """The GPT-2 character of each byte 0..255: printable Latin-1 stands for itself, the rest follow from U+0100."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = iter(range(0x100, 0x200))
-    visible = set(plain)
-    return [chr(byte) if byte in visible else chr(next(rest)) for byte in range(256)]
-
-
-def added_tokens() -> list[dict[str, Any]]:
-    """The special ids as a tokenizer.json declares them."""
-    rules = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    return [{"id": token_id, "content": name, **rules} for token_id, name in enumerate(SPECIAL_NAMES)]
+FOREIGN, FIX = "no byte-level vocabulary of this lab", "Make one: pglab vocab train bpe"
 
 
 class ByteLevelTokenizer:
@@ -43,25 +30,22 @@ class ByteLevelTokenizer:
         self.where = where
         try:
             content = json.loads(data.decode("utf-8"))
+            merges = [(left, right) for left, right in content["model"]["merges"]]
+            ours = content == json.loads(to_file(merges, len(SPECIAL_NAMES) + 256 + len(merges)))
             vocab: dict[str, int] = content["model"]["vocab"]
-            ours = content.pop("added_tokens") == added_tokens()
-            tokens: list[bytes | None] = [None] * len(vocab)
-            byte_of = {character: byte for byte, character in enumerate(byte_alphabet())}
-            for token, token_id in vocab.items():
-                special = token_id < len(SPECIAL_NAMES)
-                tokens[token_id] = b"" if special else bytes(byte_of[character] for character in token)
             for name in SPECIAL_NAMES:
-                del content["model"]["vocab"][name]
-            self._engine = tokenizers.Tokenizer.from_str(json.dumps({**content, "added_tokens": []}))
+                del vocab[name]
+            content["added_tokens"] = []
+            self._engine = tokenizers.Tokenizer.from_str(json.dumps(content))
         except Exception as error:  # tokenizers raises bare Exception for what it cannot read
-            raise VocabError(
-                f"{where}: no byte-level vocabulary of this lab ({type(error).__name__}: {str(error)[:60]}). "
-                "Make one: pglab vocab train bpe"
-            ) from None
-        if not ours or any(token is None for token in tokens):
-            raise VocabError(f"{where}: ids 0..3 are not {SPECIAL_NAMES}. Make one: pglab vocab train bpe")
-        self._tokens: list[bytes] = [token or b"" for token in tokens]
-        self.size = len(tokens)
+            raise VocabError(f"{where}: {FOREIGN} ({type(error).__name__}: {str(error)[:60]}). {FIX}") from None
+        if not ours:
+            raise VocabError(f"{where}: {FOREIGN} (its merges make another file than this). {FIX}")
+        byte_of = {character: byte for byte, character in enumerate(byte_alphabet())}
+        self._tokens = [b""] * (len(SPECIAL_NAMES) + len(vocab))
+        for token, token_id in vocab.items():
+            self._tokens[token_id] = bytes(byte_of[character] for character in token)
+        self.size = len(self._tokens)
         lengths = np.array([len(token) for token in self._tokens], np.int64)
         self.token_bytes: np.ndarray | None = lengths
         self.table = ByteTable.of(lengths, np.zeros(self.size, bool), np.arange(self.size) < len(SPECIAL_NAMES))

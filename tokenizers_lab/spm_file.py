@@ -29,7 +29,7 @@ class Normaliser:
             return "lossy"
         if not (self.maps or self.dummy_prefix or self.removes_spaces) and self.escapes_spaces:
             return "exact"
-        return "normalised" if self.name in ("identity", "nfkc", "nmt_nfkc", "") else "lossy"
+        return "normalised" if self.name in ("identity", "nfkc", "nmt_nfkc") else "lossy"
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

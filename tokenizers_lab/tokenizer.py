@@ -17,7 +17,9 @@ import numpy as np
 
 from .byte_table import ByteTable
 
-Lossless = Literal["exact", "normalised", "lossy"]  # normalised: equal up to white space and NFKC
+Lossless = Literal["exact", "normalised", "lossy"]
+# exact: every document comes back. normalised: equal up to NFKC, white space and invisible characters (SentencePiece
+# also takes U+2581 and U+FFFD for spaces; a document with one of them comes back lossy). lossy: anything may be lost.
 LEVELS: tuple[Lossless, ...] = ("exact", "normalised", "lossy")  # from best to worst
 
 PAD, BOS, EOS, UNK = range(4)
