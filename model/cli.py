@@ -2,6 +2,7 @@
 
 import json as json_module
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,7 +89,7 @@ def usable_ranks(wished: int, device: str) -> int:
     """The number of processes: as wished, but no more than there are GPUs where those are used."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpus = 0
-    if device != "cpu":
+    if device != "cpu" and (shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()):  # else save the import
         import torch
 
         gpus = torch.cuda.device_count()
