@@ -100,7 +100,8 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         folder = f"records/{day}_Tour"
         line = f"record new Tour --track non-record --run train --out records --date {day}"
         yield command(line, f"{folder}/submission.json", f"{folder}/train_gpt.py")
-        yield command(f"record check {folder} --json", keeps="check.json")
+        evidence = "--docs corpus/docs.jsonl --shards shards"
+        yield command(f"record check {folder} {evidence} --json", keeps="check.json")
 
     def audit(run: Path) -> Iterator[Command]:
         folder = tables.record_folder(run)

