@@ -186,11 +186,10 @@ def no_network(case: Case) -> Iterator[Finding]:
         return
     hits: list[str] = []
     for source in found:
-        assert source.tree is not None
-        for node in ast.walk(source.tree):
-            what = _network(node)
-            if what:
-                hits.append(f"{source.name}:{getattr(node, 'lineno', 0)} {what}")
+        for line, module in source.modules:
+            if module.split(".")[0] in NETWORK_MODULES and module != "urllib.parse":
+                hits.append(f"{source.name}:{line} import {module}")
+        hits += [f"{source.name}:{call.lineno} {what}" for call in source.calls if (what := network_call(call))]
     if hits:
         yield say.fail(
             "the script reaches for the network",
@@ -203,28 +202,14 @@ def no_network(case: Case) -> Iterator[Finding]:
         yield say.ok("no network call in the code", where=found[0].name)
 
 
-def _network(node: ast.AST) -> str:
-    if isinstance(node, ast.Import):
-        return next(
-            (
-                f"import {a.name}"
-                for a in node.names
-                if a.name.split(".")[0] in NETWORK_MODULES and a.name != "urllib.parse"
-            ),
-            "",
-        )
-    if isinstance(node, ast.ImportFrom) and node.module and node.module != "urllib.parse":
-        return f"from {node.module} import" if node.module.split(".")[0] in NETWORK_MODULES else ""
-    if not isinstance(node, ast.Call):
-        return ""
+def network_call(node: ast.Call) -> str:
+    """What a call does on the network, or an empty text."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in NETWORK_CALLS:
         return f"{name}(...)"
     if name in ("run", "Popen", "system", "check_call", "check_output", "call", "getoutput"):
-        words = " ".join(
-            n.value for a in node.args for n in ast.walk(a) if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        )
-        shell = SHELL.search(words)
+        strings = [n.value for a in node.args for n in ast.walk(a) if isinstance(n, ast.Constant)]
+        shell = SHELL.search(" ".join(s for s in strings if isinstance(s, str)))
         return f"runs {shell[0]}" if shell else ""
     return ""
 
@@ -244,13 +229,10 @@ def no_outside_reads(case: Case) -> Iterator[Finding]:
         yield say.unchecked("no script that can be parsed")
         return
     hits = [
-        f"{source.name}:{node.lineno} {node.value}"
+        f"{source.name}:{line} {text}"
         for source in found
-        for node in ast.walk(source.tree)  # type: ignore[arg-type]
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and len(node.value) < 300
-        and (ABSOLUTE.match(node.value) or node.value.startswith("../"))
+        for line, text in source.strings
+        if ABSOLUTE.match(text) or text.startswith("../")
     ]
     if hits:
         yield say.unchecked(

@@ -45,6 +45,9 @@ class Source:
     newer: bool = False
     imports: dict[str, int] = field(default_factory=dict)  # top-level module -> first line
     optional: set[str] = field(default_factory=set)
+    modules: list[tuple[int, str]] = field(default_factory=list)  # line, full name
+    calls: list[ast.Call] = field(default_factory=list)
+    strings: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def body(self) -> str:
@@ -171,38 +174,51 @@ def read_source(name: str, text: str) -> Source:
     tree, source.error, source.newer = parse(text)
     source.tree = tree
     for _ in range(3):
-        inner = open_packed(tree) if tree is not None else None
+        text = source.body
+        inner = open_packed(tree) if tree is not None and ("exec" in text or "eval" in text) else None
         if not inner or inner == source.inner:
             break
         source.inner = inner
         tree, source.error, source.newer = parse(inner)
         source.tree = tree
     if source.tree is not None:
-        _collect_imports(source, source.tree)
+        _collect(source, source.tree)
     return source
 
 
-def _collect_imports(source: Source, tree: ast.AST) -> None:
-    guarded = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Try) and node.handlers
-        for part in node.body
-        for child in ast.walk(part)
-    }
+def _collect(source: Source, tree: ast.AST) -> None:
+    """One walk over the tree: imports, calls and strings, for every rule that asks for them."""
+    guarded: set[int] = set()
+    imports: list[ast.Import | ast.ImportFrom] = []
     for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module]
+        if isinstance(node, ast.Try) and node.handlers:
+            inner = [
+                s for part in node.body for s in ([part, *part.body] if isinstance(part, ast.If | ast.With) else [part])
+            ]
+            guarded.update(id(s) for s in inner if isinstance(s, ast.Import | ast.ImportFrom))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, ast.Call):
+            source.calls.append(node)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 300:
+            source.strings.append((node.lineno, node.value))
+    for node in imports:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        source.modules += [(node.lineno, name) for name in names if name and not relative(node)]
         for name in names:
             top = name.split(".")[0]
-            source.imports.setdefault(top, getattr(node, "lineno", 0))
+            if not top or relative(node):
+                continue
+            source.imports.setdefault(top, node.lineno)
             if id(node) in guarded:
                 source.optional.add(top)
             else:
                 source.optional.discard(top)
+
+
+def relative(node: ast.Import | ast.ImportFrom) -> bool:
+    """True for `from . import x`, which names no module of its own."""
+    return isinstance(node, ast.ImportFrom) and node.level > 0
 
 
 @lru_cache(maxsize=64)
@@ -240,12 +256,7 @@ def local_modules(folder: RecordFolder, script: str) -> list[str]:
 
 def _opens(source: Source, name: str) -> bool:
     """True when a string of the source is this file's name and the source executes or reads what it opens."""
-    if source.tree is None:
-        return False
-    literal = any(
-        isinstance(n, ast.Constant) and isinstance(n.value, str) and n.value.endswith(name)
-        for n in ast.walk(source.tree)
-    )
+    literal = any(text.endswith(name) for _, text in source.strings)
     return literal and bool(
         re.search(r"\bexec\(|runpy|cpp_extension|load_inline|importlib|subprocess|ctypes", source.body)
     )
