@@ -14,12 +14,15 @@ DEFAULT_RECIPES = [
     "official+zstd22",
     "official+brotli11",
     "official+lzma9",
+    "official+mix",
     "int8-row+zstd22",
     "int8-row+brotli11",
     "int8-row+lzma9",
+    "int8-row+mix",
     "int6-row+zstd22",
     "int6-row+brotli11",
     "int6-row+lzma9",
+    "int6-row+mix",
 ]
 
 

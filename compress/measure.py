@@ -15,6 +15,7 @@ from .container_read import read_table, unpack_container
 from .container_write import pack_parts, quantize_all, write_packed
 from .decoder_source import GENERAL, decoder_bytes
 from .errors import CodecError
+from .mix_decode import mix_decoders
 from .official import dequantize_official, quantize_official
 from .recipes import Recipe
 from .sources import Weights
@@ -60,7 +61,7 @@ def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool 
     size = write_packed(path, pack_parts(parts, recipe.coder, recipe.rest))
     coded = time.process_time()
     data = path.read_bytes()
-    back = {n: v for n, v, _ in unpack_container(data, decoders=recipe.coder.decoders())}
+    back = {n: v for n, v, _ in unpack_container(data, decoders=mix_decoders())}
     read = time.process_time()
     for part in parts:
         if not np.array_equal(part.restore(), back[part.name]):

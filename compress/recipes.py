@@ -8,9 +8,11 @@ import re
 
 from .coders import LEVELS, ByteCoder, known_coders
 from .errors import CodecError
+from .mix_coder import Mix
 from .quantizers import Half, Official, RowInt
 from .stage import Coder, Quantizer, Stage
 
+REST_OF_MIX = "brotli11"  # what codes scales and small tensors beside the mixing coder
 RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
 
 
@@ -43,9 +45,11 @@ def parse_quantizer(word: str) -> Quantizer:
 
 def parse_coder(words: list[str]) -> Coder:
     """The coder of those layouts and that last word, as `columns`, `brotli11`. Raises CodecError."""
+    if words == ["mix"]:
+        return Mix()
     match = re.fullmatch(r"(bz2|[a-z]+)(\d{0,2})", words[-1]) if words else None
     if not match or match[1] not in LEVELS:
-        raise CodecError(f"no coder is called {(words or [''])[-1]!r:.40}; there are {known_coders()}.")
+        raise CodecError(f"no coder is called {(words or [''])[-1]!r:.40}; there are {known_coders()} and mix.")
     return ByteCoder(match[1], int(match[2] or LEVELS[match[1]][1]), tuple(words[:-1]))
 
 
@@ -55,4 +59,5 @@ def parse_recipe(name: str) -> Recipe:
     if not words:
         raise CodecError(f"{name!r:.60} is no recipe; wanted QUANTISER+CODER, such as int6-row+brotli11.")
     coder = parse_coder(words)
-    return Recipe(parse_quantizer(first), coder, parse_coder(["shuffle", words[-1]]))
+    rest = REST_OF_MIX if words == ["mix"] else words[-1]
+    return Recipe(parse_quantizer(first), coder, parse_coder(["shuffle", rest]))

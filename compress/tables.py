@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-COLUMNS = [
+COLUMNS: tuple[str, ...] = (
     "recipe",
     "bytes",
     "ratio",
@@ -17,12 +17,11 @@ COLUMNS = [
     "bits",
     "order0",
     "mse",
-    "encode_s",
-    "decode_s",
-    "margin",
-]
+)
+COLUMNS += ("encode_s", "decode_s", "margin")
 HEADINGS = {
-    "bytes": "bytes", "ratio": "of first", "payload": "integers", "bits": "bits/weight", "order0": "order-0", "mse": "error",
+    "ratio": "of first", "payload": "integers", "bits": "bits/weight", "order0": "order-0",
+    "mse": "error",
     "encode_s": "encode s", "decode_s": "decode s", "margin": "under 16,000,000", "bpb": "bits/byte",
     "primed_bytes": "bytes after prime", "primed_bpb": "bits/byte after prime", "seconds": "CPU s",
 }  # fmt: skip
@@ -35,13 +34,8 @@ def cell(key: str, value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return (
-            f"{value:.2e}"
-            if key == "mse"
-            else f"{value:.2f}"
-            if key.endswith("_s") or key == "seconds"
-            else f"{value:.4f}"
-        )
+        seconds = key.endswith("_s") or key == "seconds"
+        return f"{value:.2e}" if key == "mse" else f"{value:.2f}" if seconds else f"{value:.4f}"
     return str(value)
 
 
