@@ -31,8 +31,9 @@ from .config import RunConfig, layered_config
 from .data import TokenStream
 from .errors import ModelError
 from .evaluate import ScoreSums, ValidationText, dropped_tail, read_validation, score_sequential
+from .fast import gpt_for
 from .finish import finish_run, peak_memory
-from .gpt import GPT, parameter_count, use_baseline_gpu_dtypes
+from .gpt import parameter_count, use_baseline_gpu_dtypes
 from .lock import folder_lock
 from .log import RunLog, train_line, val_line
 from .optimisers import Gradients, make_optimisers
@@ -49,7 +50,7 @@ class Training:
     def __init__(self, config: RunConfig, ranks: Ranks) -> None:
         self.config, self.ranks = config, ranks
         torch.manual_seed(config.seed)
-        self.model = GPT(config).to(ranks.device)
+        self.model = gpt_for(config, ranks.device, ranks.dtype).to(ranks.device)
         self.model.compute_dtype = ranks.dtype
         if ranks.device.type == "cuda" and ranks.dtype == torch.bfloat16:
             use_baseline_gpu_dtypes(self.model)
@@ -159,6 +160,7 @@ def train_loop(
     begin = time.perf_counter()
     while True:
         done = step >= last or stopped
+        sizes = log.sizes()  # what is said from here on is said again by a run that resumes
         if done or (config.val_loss_every and step % config.val_loss_every == 0):
             ranks.settle()
             batch = config.val_batch_size // config.micro_batches
@@ -169,7 +171,7 @@ def train_loop(
         if done:
             if stopped and step < last:
                 log.line(f"stopping_early: wallclock_cap train_time:{now_ms:.0f}ms step:{step}/{last}")
-            return snapshot()
+            return replace(snapshot(), log_sizes=sizes)
         scale = rate_scale(config, step, now_ms)
         loss = training.forward_backward()
         training.move(step, scale)
@@ -244,7 +246,7 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
             return STOPPED_BY_SIGNAL
         if ranks.rank == 0:
             tensors = state_tensors(training.model, training.adam, training.muon)
-            save_state(folder, replace(ended, log_sizes=state.log_sizes), config, tensors)
+            save_state(folder, ended, config, tensors)
         log.line(peak_memory(ranks.device))
         scores = finish_run(training.model, config, text, run, len(source.encode()), ranks, log)
         if ranks.rank == 0:
@@ -269,3 +271,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr, flush=True)
         status = 2
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

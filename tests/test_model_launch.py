@@ -1,0 +1,161 @@
+"""Runs as processes: two ranks equal to one, a signal saves and leaves, one training a folder, errors as sentences."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pglab
+from model.launch import last_words
+from model.lock import folder_lock
+from model.ranks import Ranks
+from model.train import Training
+from tests.model_makers import TINY, tiny_config, write_tiny_shards
+
+ROOT = Path(__file__).parent.parent
+RANK_PROGRAM = """
+import json, os, sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from model.checkpoint import state_tensors
+from model.config import RunConfig, with_values
+from model.ranks import open_ranks
+from model.train import Training
+
+config = with_values(RunConfig(), json.loads(sys.argv[1]), "the test")
+ranks = open_ranks(config, os.environ)
+training = Training(config, ranks)
+losses = []
+for step in range(6):
+    loss = training.forward_backward()
+    training.move(step, 1.0)
+    losses.append([row[0] for row in ranks.gather([float(loss)])])
+save_file(state_tensors(training.model, training.adam, training.muon), Path(sys.argv[2]) / f"{ranks.rank}.safetensors")
+print(json.dumps(losses))
+"""
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    return write_tiny_shards(tmp_path / "shards")
+
+
+def test_two_ranks_are_equal_to_the_bit_and_to_one_process(tmp_path: Path, shards: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    settings = json.dumps({**TINY, "data_path": str(shards)})
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", RANK_PROGRAM, settings, str(tmp_path)]
+    children = [
+        subprocess.Popen(command, env={**os.environ, **together, "RANK": str(r)}, cwd=ROOT, stdout=subprocess.PIPE)
+        for r in (0, 1)
+    ]
+    said = [child.communicate(timeout=120)[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0]
+    assert (tmp_path / "0.safetensors").read_bytes() == (tmp_path / "1.safetensors").read_bytes()
+    both = np.array(json.loads(said[0])).mean(axis=1)
+    training = Training(tiny_config(shards), Ranks(0, 1, torch.device("cpu"), torch.float32))
+    alone = []
+    for step in range(6):
+        alone.append(float(training.forward_backward()))
+        training.move(step, 1.0)
+    assert np.allclose(both, alone, rtol=2e-6, atol=0)
+
+
+def tiny_recipe(tmp_path: Path, **changes: object) -> Path:
+    values = {**TINY, **changes}
+    path = tmp_path / "tiny.toml"
+    path.write_text("\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items()))
+    return path
+
+
+@pytest.mark.slow
+def test_the_command_trains_the_bundle_stops_and_goes_on(tmp_path: Path, shards: Path) -> None:
+    recipe = tiny_recipe(tmp_path, iterations=100_000, max_wallclock_seconds=6.0, checkpoint_seconds=1.0)
+    words = [sys.executable, "-P", "-m", "pglab", "model", "train", "--recipe", str(recipe), "--shards", "shards"]
+    command = [*words, "--out", "run", "--ranks", "2"]
+    first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    state = tmp_path / "run/checkpoint/state.safetensors"
+    until = time.monotonic() + 90
+    while not state.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert "another training is at work there" in second.stderr
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+    assert first.returncode == 143
+    before = (tmp_path / "run/train_gpt.py").read_bytes()
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=180)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    assert [row["artifact"] for row in scores] == ["final_model.int8.ptz", "final_model.pgc"]
+    log = (tmp_path / "run/train.log").read_bytes()
+    assert log.startswith(before)
+    assert log.count(b"\nresumed: step:") == 1
+    assert f"Code size: {len(before)} bytes".encode() in log
+    again = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (again.returncode, json.loads(again.stdout)) == (0, scores)
+
+
+@pytest.mark.slow
+def test_a_run_whose_command_was_killed_leaves_by_itself(tmp_path: Path, shards: Path) -> None:
+    recipe = tiny_recipe(tmp_path, iterations=100_000, checkpoint_seconds=1.0)
+    command = [sys.executable, "-P", "-m", "pglab", "model", "train", "--recipe", str(recipe), "--shards", "shards"]
+    first = subprocess.Popen([*command, "--out", "run", "--ranks", "2"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    state = tmp_path / "run/checkpoint/state.safetensors"
+    until = time.monotonic() + 90
+    while not state.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    with folder_lock(tmp_path / "run/.lock", 30.0):
+        assert state.exists()
+
+
+def test_one_training_a_folder(tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "l", 0.0), pytest.raises(ValueError, match="another training"):  # noqa: SIM117
+        with folder_lock(tmp_path / "l", 0.1):
+            pass
+    with folder_lock(tmp_path / "l", 0.0):
+        pass
+
+
+def test_last_words(tmp_path: Path) -> None:
+    (tmp_path / "stderr.txt").write_text("noise\nerror: the loss is nan.\nTraceback ...\n")
+    assert last_words(tmp_path, 1) == "the loss is nan."
+    (tmp_path / "stderr.txt").write_text("Segmentation fault\n")
+    assert "ended with status -11" in last_words(tmp_path, -11)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("train --shards nowhere --out run", "nowhere: no such folder"),
+        ("train --shards . --out run --recipe nothing", "no recipe is called 'nothing'; there are baseline"),
+        ("train --shards . --out run --set num_layer=3", "the nearest is 'num_layers'"),
+        ("eval nothing.pgc --shards .", "nothing.pgc: no such file"),
+        ("eval x.bin --shards .", "wanted .pgc"),
+    ],
+)
+def test_bad_words_are_one_sentence(
+    tmp_path: Path, words: str, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.bin").write_bytes(b"")
+    assert pglab.run(["model", *words.split()]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    assert says in told.err
+    assert told.err.count("\n") == 1

@@ -1,0 +1,280 @@
+"""A whole tiny run: ends with its files, goes on after a stop with the identical curve, refuses what cannot work."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model.checkpoint import load_state, save_state, state_tensors
+from model.errors import ModelError
+from model.evaluate import ScoreSums, read_validation, score_sequential
+from model.gpt import GPT, parameter_count
+from model.ranks import Ranks, StopRequest, bfloat16_pays, check_world, open_ranks, rank_numbers
+from model.score import load_model, score_artifact
+from model.train import Training, run_training
+from tests.model_makers import shard_bytes, tiny_config, write_tiny_shards
+
+ALONE = Ranks(0, 1, torch.device("cpu"), torch.float32)
+
+
+class Leave:
+    """A stop request that comes after some steps."""
+
+    def __init__(self, after: int = 10**9) -> None:
+        self.left = after
+
+    def check(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+def run_in(folder: Path, config: Any, after: int = 10**9) -> int:
+    folder.mkdir(exist_ok=True)
+    return run_training(config, folder, ALONE, Leave(after))  # type: ignore[arg-type]
+
+
+def curve(folder: Path) -> list[tuple[int, float]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(row["step"], row.get("train_loss", row.get("val_loss"))) for row in rows]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    return write_tiny_shards(tmp_path / "shards")
+
+
+def test_a_run_leaves_its_files_and_learns(tmp_path: Path, shards: Path) -> None:
+    run = tmp_path / "run"
+    config = tiny_config(shards, iterations=60, val_loss_every=60)
+    assert run_in(run, config) == 0
+    log = (run / "train.log").read_text()
+    steps = dict(curve(run))
+    assert steps[60] < 0.8 * steps[1]
+    for words in (
+        "final_int8_zlib_roundtrip_exact val_loss:",
+        "Total submission size int8+zlib: ",
+        "step:60/60 val_loss:",
+    ):
+        assert words in log
+    assert "final_official_zlib9_roundtrip_exact val_loss:" in log
+    score = json.loads((run / "score.json").read_text())
+    assert score["tokens"] == 200
+    assert score["bpb_raw"] == pytest.approx(score["nats"] / np.log(2) / score["bytes_raw"])
+    again = score_artifact(run / "final_model.pgc", shards)
+    assert {k: v for k, v in again.items() if k != "seconds"} == {k: v for k, v in score.items() if k != "seconds"}
+    assert f"val_bpb:{score['bpb_table']:.8f}" in log
+    assert (run / "checkpoint" / "finished.json").exists()
+    assert not (run / "checkpoint" / "state.safetensors").exists()
+    assert run_in(run, config) == 0  # says so and leaves
+
+
+def test_stopping_and_going_on_gives_the_identical_run(tmp_path: Path, shards: Path) -> None:
+    config = tiny_config(shards, val_loss_every=3, warmup_steps=2)
+    straight, broken = tmp_path / "a", tmp_path / "b"
+    assert run_in(straight, config) == 0
+    assert run_in(broken, config, after=4) == 143
+    with (broken / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 99, "train_loss": 1}\n')  # written by a run that was killed after its checkpoint
+    assert run_in(broken, config, after=3) == 143
+    assert run_in(broken, config) == 0
+    assert curve(straight) == curve(broken)
+    weights = [(run / "checkpoint" / "model.safetensors").read_bytes() for run in (straight, broken)]
+    assert weights[0] == weights[1]
+    assert (straight / "final_model.pgc").read_bytes() == (broken / "final_model.pgc").read_bytes()
+
+
+def test_a_run_killed_while_exporting_finishes_the_export(tmp_path: Path, shards: Path, monkeypatch: Any) -> None:
+    config, run = tiny_config(shards), tmp_path / "run"
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("model.train.finish_run", fail)
+    with pytest.raises(OSError, match="No space"):
+        run_in(run, config)
+    monkeypatch.undo()
+    assert run_in(run, config) == 0
+    assert [step for step, _ in curve(run)] == [*range(1, 11), 10]
+    assert (run / "train.log").read_text().count("step:10/10 val_loss") == 1
+
+
+def test_equal_seeds_give_equal_runs_and_others_do_not(tmp_path: Path, shards: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run_in(tmp_path / name, tiny_config(shards, seed=seed))
+    assert curve(tmp_path / "a") == curve(tmp_path / "b") != curve(tmp_path / "c")
+
+
+def test_warm_up_is_undone(shards: Path) -> None:
+    training = Training(tiny_config(shards, warmup_steps=3), ALONE)
+    before = {name: t.clone() for name, t in state_tensors(training.model, training.adam, training.muon).items()}
+    training.warm_up(_Silent())  # type: ignore[arg-type]
+    after = state_tensors(training.model, training.adam, training.muon)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert training.stream.place == (0, 0)
+
+
+class _Silent:
+    def line(self, text: str) -> None:
+        """Nothing."""
+
+
+def test_other_settings_are_refused(tmp_path: Path, shards: Path) -> None:
+    run = tmp_path / "run"
+    assert run_in(run, tiny_config(shards), after=2) == 143
+    with pytest.raises(ModelError, match=r"began with matrix_lr = 0\.04, now it is 0\.02"):
+        run_in(run, tiny_config(shards, matrix_lr=0.02))
+
+
+def test_a_loss_that_is_not_finite_ends_with_the_last_good_state(tmp_path: Path, shards: Path) -> None:
+    run, config = tmp_path / "run", tiny_config(shards, matrix_lr=1e38, iterations=30)
+    with pytest.raises(ModelError, match=r"step \d+: the loss is nan; the last good state is kept"):
+        run_in(run, config)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, shards: Path) -> None:
+    config = tiny_config(shards)
+    training = Training(config, ALONE)
+    tensors = state_tensors(training.model, training.adam, training.muon)
+    tensors["model.skip_weights"][0, 0] = float("nan")
+    from model.checkpoint import RunState
+
+    with pytest.raises(ModelError, match="skip_weights is not finite after step 3"):
+        save_state(tmp_path, RunState(step=3), config, tensors)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x08\0\0\0\0\0\0\0{}      ", b"\xff" * 64])
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, shards: Path, damage: bytes) -> None:
+    (tmp_path / "state.safetensors").write_bytes(damage)
+    with pytest.raises(ModelError, match=r"damaged|its format is"):
+        load_state(tmp_path, tiny_config(shards))
+
+
+def test_every_truncated_checkpoint_is_refused(tmp_path: Path, shards: Path) -> None:
+    run, config = tmp_path / "run", tiny_config(shards)
+    run_in(run, config, after=2)
+    path = run / "checkpoint" / "state.safetensors"
+    good = path.read_bytes()
+    for cut in [*range(0, 400, 7), *range(400, len(good), 997), len(good) - 1]:
+        path.write_bytes(good[:cut])
+        with pytest.raises(ModelError):
+            load_state(path.parent, config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"vocab_size": 41}, "a table for"),
+        ({"train_seq_len": 256, "train_batch_tokens": 512}, "validation split has 203 tokens, too few"),
+        ({"data_path": "/nowhere"}, "token_table"),
+        ({"codec": "int9-row+zlib9"}, "no quantiser"),
+    ],
+)
+def test_bad_input_is_one_sentence_before_any_work(tmp_path: Path, shards: Path, changes: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        run_in(tmp_path / "run", tiny_config(shards, **changes))
+    assert not (tmp_path / "run" / "train.log").exists()
+
+
+def test_a_training_split_shorter_than_a_sequence(tmp_path: Path, shards: Path) -> None:
+    (shards / "fineweb_train_000001.bin").unlink()
+    (shards / "fineweb_train_000000.bin").write_bytes(shard_bytes([1, 2, 3]))
+    with pytest.raises(ModelError, match="training split has 3 tokens, too few"):
+        run_in(tmp_path / "run", tiny_config(shards))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="wants a machine without a GPU")
+def test_cuda_asked_for_and_absent(shards: Path) -> None:
+    with pytest.raises(ModelError, match="device is cuda, but this torch finds no GPU"):
+        open_ranks(tiny_config(shards, device="cuda"), {})
+
+
+def test_ranks_that_do_not_divide(shards: Path) -> None:
+    with pytest.raises(ModelError, match=r"3 ranks do not divide micro_batches 2; wanted one of \[1, 2\]"):
+        check_world(tiny_config(shards), 3)
+    for environment in ({"RANK": "2", "WORLD_SIZE": "2"}, {"RANK": "x"}):
+        with pytest.raises(ModelError, match="torchrun"):
+            rank_numbers(environment)
+
+
+def test_the_parent_that_is_gone_is_a_wish_to_stop(monkeypatch: Any) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert not StopRequest(0).check()
+    assert StopRequest(2**22 + 1).check()
+    request = StopRequest(0)
+    request.take_signal(15, None)
+    assert request.check()
+
+
+def test_the_probe_answers() -> None:
+    assert bfloat16_pays() in (True, False)
+
+
+def test_the_baselines_size() -> None:
+    from model.config import RunConfig
+
+    with torch.device("meta"):
+        assert parameter_count(GPT(RunConfig())) == 17_059_912
+
+
+def test_scores_do_not_depend_on_batches_or_ranks(shards: Path) -> None:
+    config = tiny_config(shards)
+    torch.manual_seed(0)
+    model, text = GPT(config), read_validation(config)
+    whole = score_sequential(model, text, 8, 10**6)
+    small = score_sequential(model, text, 8, 1)
+    parts = [score_sequential(model, text, 8, 24, rank, 3) for rank in range(3)]
+    assert whole.tokens == small.tokens == sum(p.tokens for p in parts) == 200
+    assert whole.bytes_raw == small.bytes_raw == sum(p.bytes_raw or 0 for p in parts)
+    assert whole.bytes_table == sum(p.bytes_table for p in parts)
+    assert whole.nats == pytest.approx(small.nats, rel=1e-6)
+    assert whole.nats == pytest.approx(sum(p.nats for p in parts), rel=1e-6)
+
+
+def test_bytes_are_those_of_the_scored_targets(shards: Path) -> None:
+    config = tiny_config(shards)
+    text = read_validation(config)
+    sums = score_sequential(GPT(config), text, 8, 64)
+    table, raw = 0, 0
+    for at in range(1, 201):  # a plain loop as the judge
+        token, before = int(text.tokens[at]), int(text.tokens[at - 1])
+        table += token % 4 + 1 + (1 if token % 3 == 0 and before != 1 else 0)
+        raw += token % 5 + 1
+    assert (sums.bytes_table, sums.bytes_raw) == (table, raw)
+
+
+def test_without_a_sidecar_raw_bytes_are_unknown(tmp_path: Path) -> None:
+    config = tiny_config(write_tiny_shards(tmp_path / "s", sidecar=False))
+    sums = score_sequential(GPT(config), read_validation(config), 8, 64)
+    assert sums.bytes_raw is None
+    assert sums.bpb_raw is None
+    assert ScoreSums(1.0, 1, 0, 0).bpb_table == float("inf")
+
+
+def test_a_file_of_another_shape(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"a": np.zeros((2, 2), np.float32)}, tmp_path / "x.safetensors")
+    with pytest.raises(ModelError, match="not the tensors of a standard GPT"):
+        load_model(tmp_path / "x.safetensors", 8)
+    (tmp_path / "y.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="not safetensors"):
+        load_model(tmp_path / "y.safetensors", 8)
+
+
+@pytest.mark.parametrize(("suffix", "says"), [("int8.ptz", 2.726), ("pt", 2.725)])
+def test_a_public_checkpoint_scores_as_published(real_data: Path, tmp_path: Path, suffix: str, says: float) -> None:
+    from dataclasses import replace
+
+    from model.score import first_targets
+
+    model = load_model(real_data / "weights" / f"nolanvild_3L128_0.48M.{suffix}", 256)
+    (tmp_path / "fineweb_val_000000.bin").symlink_to(real_data / "text/shards/fineweb_val_head_sp1024.bin")
+    tokenizer = str(real_data / "tokenizers/fineweb_1024_bpe.model")
+    config = replace(model.config, data_path=str(tmp_path), tokenizer_path=tokenizer)
+    sums = score_sequential(model, first_targets(read_validation(config), 65_536), 256, 8192)
+    assert round(sums.bpb_table, 3) == says
