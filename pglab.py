@@ -96,6 +96,8 @@ def run(argv: Sequence[str]) -> int:
         result = build_app()(list(argv), exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:  # cyclopts has printed it, with the nearest known name
         return COULD_NOT_RUN
+    except SystemExit as left:  # argparse, the auditor's own parser, leaves this way
+        return left.code if isinstance(left.code, int) else COULD_NOT_RUN * bool(left.code)
     except KeyboardInterrupt:
         print("interrupted; finished work is kept, the same command continues.", file=sys.stderr)
         return 130

@@ -25,13 +25,12 @@ def joined_text(paths: list[Path], field: str | None, documents: int | None) -> 
         return b"".join(path.read_bytes() for path in paths)
     texts: list[bytes] = []
     for path in paths:
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if documents is not None and len(texts) >= documents:
                     break
                 try:
-                    text = json.loads(line)[field]
-                    texts.append(text.encode())
+                    texts.append(json.loads(line.decode())[field].encode())
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     raise CodecError(f"{path}: line {number} is no JSON object with text in {field!r}.") from None
     return b"".join(texts)
