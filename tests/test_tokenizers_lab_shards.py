@@ -206,7 +206,7 @@ def test_the_split_must_be_said(small_lab: Path, tmp_path: Path) -> None:
     docs.write_bytes(b'{"text": "a"}\n{"text": "b"}\n')
     with pytest.raises(VocabError, match="--validation-documents N"):
         write_shards(docs, small_lab / "vocab/bpe", tmp_path / "s")
-    with pytest.raises(VocabError, match="2 documents, but 3 were to be validation"):
+    with pytest.raises(VocabError, match="2 documents, but 3 were to be for validation"):
         write_shards(docs, small_lab / "vocab/bpe", tmp_path / "s", validation=3)
     assert not (tmp_path / "s/manifest.json").exists()
     with pytest.raises(VocabError, match="wanted at least 1"):

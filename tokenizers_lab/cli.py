@@ -143,6 +143,8 @@ def shards_write(
     out: Path,
     shard_tokens: int = 100_000_000,
     validation_documents: int | None = None,
+    train_sidecar: bool = False,
+    workers: int = 1,
     json: bool = False,
 ) -> None:
     """Write documents as the challenge's token shards, with byte sidecar and manifest.
@@ -154,17 +156,23 @@ def shards_write(
     vocab: Path
         Folder of a vocabulary.
     out: Path
-        Folder for the shards; older shards in it are replaced.
+        Folder for the shards; older shards in it are replaced. Needs room for the tokens twice while it works.
     shard_tokens: int
         Tokens in a full shard.
     validation_documents: int
         How many documents at the head are for validation, instead of what corpus.json beside them says.
+    train_sidecar: bool
+        Also write byte sidecars for the training shards.
+    workers: int
+        Processes to encode with.
     json: bool
         Print the manifest as JSON.
     """
     from .shard_writer import write_shards
 
-    manifest = write_shards(docs, vocab, out, shard_tokens, validation_documents)
+    manifest = write_shards(
+        docs, vocab, out, shard_tokens, validation_documents, train_sidecar=train_sidecar, workers=workers
+    )
     if json:
         _say_json(manifest)
         return

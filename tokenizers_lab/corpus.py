@@ -101,9 +101,12 @@ def _write(out: Path, source: str, documents: Callable[[], Iterable[Document]], 
 
 
 def read_corpus(docs: Path) -> Corpus | None:
-    """The corpus.json beside `docs`; None when there is none. Raises VocabError when it is not one."""
+    """The corpus.json beside `docs` (a docs.jsonl, packed or not); None when there is none.
+
+    Raises VocabError when it is not one.
+    """
     path = docs.parent / "corpus.json"
-    if not path.is_file():
+    if not path.is_file() or docs.name not in ("docs.jsonl", "docs.jsonl.gz", "docs.jsonl.zst"):
         return None
     try:
         entry: Any = json.loads(path.read_bytes().decode("utf-8"))

@@ -11,6 +11,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,13 +45,19 @@ def read_documents(path: Path) -> Iterator[Document]:
             yield from read_documents(member)
         return
     plain_name = path.name.removesuffix(".gz").removesuffix(".zst")
+    with unpacked(path) as file:
+        if plain_name.endswith(LINES):
+            yield from _lines(file, path)
+        else:
+            yield _whole(file, path)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked when it is an archive; errors in it become VocabError inside the block."""
     with path.open("rb") as raw:
-        file = _unpacked(raw, path)
         try:
-            if plain_name.endswith(LINES):
-                yield from _lines(file, path)
-            else:
-                yield _whole(file, path)
+            yield _unpacked(raw, path)
         except _torn_errors() as error:
             raise VocabError(f"{path}: the archive is damaged or cut off ({error}). Fetch it again.") from None
 
@@ -108,24 +115,28 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[Document]:
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
-        where = f"{path}:{number}"
         if len(line) > LONGEST_LINE:
-            raise VocabError(f"{where}: a line above {LONGEST_LINE:,} bytes; wanted one document a line.")
-        if line.isspace():
-            continue
-        try:
-            entry = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            bad = line[error.start : error.start + 4]
-            raise VocabError(
-                f"{where}: byte {error.start + 1:,} of the line is not UTF-8 ({bad!r}). Convert the file first."
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise VocabError(f'{where}: not JSON ({str(error)[:80]}); wanted {{"text": "..."}} on each line.') from None
-        text = entry.get("text") if isinstance(entry, dict) else None
-        if not isinstance(text, str):
-            raise VocabError(f'{where}: no string under "text"; wanted {{"text": "..."}} on each line.')
-        yield Document(where, text, utf8_size(text, where))
+            raise VocabError(f"{path}:{number}: a line above {LONGEST_LINE:,} bytes; wanted one document a line.")
+        if not line.isspace():
+            yield parse_line(line, number, path)
+
+
+def parse_line(line: bytes, number: int, path: Path) -> Document:
+    """The document in line `number` (from 1) of a JSONL file. Raises VocabError for whatever is not one."""
+    where = f"{path}:{number}"
+    try:
+        entry = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        bad = line[error.start : error.start + 4]
+        raise VocabError(
+            f"{where}: byte {error.start + 1:,} of the line is not UTF-8 ({bad!r}). Convert the file first."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise VocabError(f'{where}: not JSON ({str(error)[:80]}); wanted {{"text": "..."}} on each line.') from None
+    text = entry.get("text") if isinstance(entry, dict) else None
+    if not isinstance(text, str):
+        raise VocabError(f'{where}: no string under "text"; wanted {{"text": "..."}} on each line.')
+    return Document(where, text, utf8_size(text, where))
 
 
 def _whole(file: BinaryIO, path: Path) -> Document:

@@ -1,0 +1,113 @@
+"""The plan of an export: which lines of the documents make which unit of work.
+
+A unit is a run of whole lines of one split, about 32 MB of the file. The plan follows from the file alone, so a run
+that was killed and a run on other workers cut the same units, and a finished unit can be trusted by its name. A packed
+file (.gz, .zst) has no places to start reading at; it is unpacked beside the units first.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .aside import aside
+from .document import LINES, LONGEST_LINE, Document, parse_line, read_documents, unpacked
+from .errors import VocabError
+from .shard_format import SPLITS
+
+UNIT_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Bytes begin..end of the file, from line `line` (the first is 1) on: `documents` lines that are not blank."""
+
+    index: int
+    split: str
+    begin: int
+    end: int
+    line: int
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The units in order, and the sha256 of the file as it lies there."""
+
+    sha256: str
+    size: int
+    units: list[Unit]
+
+    def documents(self, split: str) -> int:
+        """How many documents a split has."""
+        return sum(unit.documents for unit in self.units if unit.split == split)
+
+
+def is_lines(path: Path) -> bool:
+    """Whether a file holds a document a line, by its name."""
+    return path.name.removesuffix(".gz").removesuffix(".zst").endswith(LINES)
+
+
+def plan_units(path: Path, validation: int, unit_bytes: int = UNIT_BYTES) -> Plan:
+    """Cut a plain file; the first `validation` documents are a split of their own.
+
+    Raises VocabError for a line above 256 MiB, OSError. Lines are counted here and read later.
+    """
+    digest = hashlib.sha256()
+    units: list[Unit] = []
+    split, begin, at, first_line, line, documents, total = SPLITS[0], 0, 0, 1, 0, 0, 0
+
+    def close() -> None:
+        nonlocal begin, first_line, documents
+        if documents:
+            units.append(Unit(len(units), split, begin, at, first_line, documents))
+        begin, first_line, documents = at, line + 1, 0
+
+    with path.open("rb") as file:
+        if not is_lines(path):
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = path.stat().st_size
+            return Plan(sha256, size, [Unit(0, SPLITS[int(validation < 1)], 0, size, 1, 1)])
+        while data := file.readline(LONGEST_LINE + 1):
+            if len(data) > LONGEST_LINE:
+                raise VocabError(f"{path}:{line + 1}: a line above {LONGEST_LINE:,} bytes; wanted one document a line.")
+            if not data.isspace():
+                wanted = SPLITS[int(total >= validation)]
+                if wanted != split or (documents and at - begin >= unit_bytes):
+                    close()
+                    split = wanted
+                documents += 1
+                total += 1
+            digest.update(data)
+            line += 1
+            at += len(data)
+    close()
+    return Plan(digest.hexdigest(), at, units)
+
+
+def read_unit(path: Path, unit: Unit, shown: Path) -> Iterator[Document]:
+    """The documents of a unit; errors name lines of `shown`, the file the user gave. Raises VocabError."""
+    if not is_lines(path):
+        yield from read_documents(path)
+        return
+    with path.open("rb") as file:
+        file.seek(unit.begin)
+        number = unit.line - 1
+        while file.tell() < unit.end:
+            number += 1
+            line = file.readline()
+            if not line.isspace():
+                yield parse_line(line, number, shown)
+
+
+def plain_file(docs: Path, folder: Path) -> Path:
+    """`docs`, or its unpacked copy in `folder`, made once. Raises VocabError for a torn archive."""
+    if docs.suffix not in (".gz", ".zst"):
+        return docs
+    stat = docs.stat()
+    copy = folder / f"{stat.st_size}-{stat.st_mtime_ns}-{docs.name.removesuffix(docs.suffix)}"
+    if not copy.is_file():
+        with unpacked(docs) as source, aside(copy) as file:
+            while data := source.read(1 << 20):
+                file.write(data)
+    return copy
