@@ -1,0 +1,59 @@
+"""The standard GPT for a CPU in float32: the same parameters, the same numbers, hand-written gradients.
+
+`FastGPT` is a `GPT` whose training loss goes through `fast_block` and `fast_head`. Scoring, saving and loading are
+inherited, so whatever is trained with it is an ordinary GPT.
+"""
+
+import torch
+from torch import Tensor
+
+from .config import RunConfig
+from .fast_block import FastBlock
+from .fast_head import CAP_LIMIT, HeadLoss
+from .gpt import GPT, Block, normed
+
+
+class FastGPT(GPT):
+    """A GPT whose `forward` (the mean loss) is fast on a CPU. Wants a soft-cap of at most 40, and no autocast."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        self.masks: dict[tuple[int, torch.dtype], Tensor] = {}
+
+    def attention_mask(self, length: int, like: Tensor) -> Tensor:
+        """0 where a query may look, -inf where it may not: `(T * G, T)`, row t * G + g for head g of a group."""
+        key = (length, like.dtype)
+        if key not in self.masks:
+            per_group = self.config.num_heads // self.config.num_kv_heads
+            future = torch.ones(length, length, dtype=torch.bool).triu(1)
+            mask = torch.zeros(length, length, dtype=like.dtype).masked_fill_(future, float("-inf"))
+            self.masks[key] = mask.repeat_interleave(per_group, 0)
+        return self.masks[key]
+
+    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """The mean of `nats`, as a scalar to differentiate. int64 `(B, T)` twice."""
+        x0 = x = normed(self.tok_emb(ids))  # (B, T, C)
+        cos, sin = (table.to(x.dtype)[:, None] for table in self.rotary(ids.size(1), ids.device))  # (T, 1, D/2)
+        mask = self.attention_mask(ids.size(1), x)
+        kept: list[Tensor] = []
+        for index, block in enumerate(self.blocks):
+            later = index - self.early
+            if later >= 0 and kept:
+                x = torch.addcmul(x, self.skip_weights[later], kept.pop())
+            assert isinstance(block, Block)
+            at, mlp = block.attn, block.mlp
+            x = FastBlock.apply(
+                x, x0, block.resid_mix, at.c_q.weight, at.c_k.weight, at.c_v.weight, at.q_gain, at.proj.weight,
+                block.attn_scale, mlp.fc.weight, mlp.proj.weight, block.mlp_scale, cos, sin, mask,
+            )  # fmt: skip
+            if later < 0:
+                kept.append(x)
+        head = self.tok_emb.weight if self.lm_head is None else self.lm_head.weight
+        flat = normed(x).view(-1, x.size(-1))  # (N, C)
+        return HeadLoss.apply(flat, head, targets.reshape(-1), self.config.logit_softcap)
+
+
+def gpt_for(config: RunConfig, device: torch.device, dtype: torch.dtype) -> GPT:
+    """The GPT to train on that device with matrix products in that dtype: the fast one where it is known to pay."""
+    fast = device.type == "cpu" and dtype == torch.float32 and config.logit_softcap <= CAP_LIMIT
+    return FastGPT(config) if fast and config.compile != "on" else GPT(config)

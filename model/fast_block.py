@@ -1,0 +1,137 @@
+"""One block with its gradient written by hand, for a CPU in float32.
+
+The same mathematics as `gpt.Block`, arranged so that little memory is touched: queries, keys and values come from one
+matrix product; the learnt scales of both branches are folded into the matrices behind them, so that adding a branch is
+part of its product; a group of query heads that shares keys is one tall matrix; nothing is kept that the backward pass
+can do without. With one key/value head no tensor is transposed at all.
+
+Symbols: B rows of T tokens, N = B * T, C channels, H query heads in K groups of G, D channels a head, F inner channels.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def unit_factor(x: Tensor) -> Tensor:
+    """What brings each row of the last axis to root mean square 1, `(..., 1)`."""
+    mean = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.size(-1))
+    return mean.add_(torch.finfo(x.dtype).eps).rsqrt_()
+
+
+def unit_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of the last axis at root mean square 1, and the factor that was applied, `(..., 1)`."""
+    factor = unit_factor(x)
+    return x * factor, factor
+
+
+def unit_rows_back(grad: Tensor, unit: Tensor, factor: Tensor, onto: Tensor, times: float = 1.0) -> Tensor:
+    """`onto` plus `times` the gradient before `unit_rows`, given that after it. A new tensor."""
+    dots = (grad * unit).sum(-1, keepdim=True).mul_(-times / unit.size(-1)).mul_(factor)
+    return torch.addcmul(onto, grad, factor, value=times).addcmul_(unit, dots)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> Tensor:
+    """Rotary positions. x, out: `(B, T, H, D)`; cos, sin: `(T, 1, D/2)`. Turning by -sin turns back."""
+    half = x.size(-1) // 2
+    left, right = x[..., :half], x[..., half:]
+    torch.mul(left, cos, out=out[..., :half]).addcmul_(right, sin)
+    torch.mul(right, cos, out=out[..., half:]).addcmul_(left, sin, value=-1)
+    return out
+
+
+def by_group(x: Tensor, groups: int) -> Tensor:
+    """`(B, T, K * G, D)` -> `(B * K, T * G, D)`: rows of one key/value head below each other. A view when K is 1."""
+    rows, length, heads, width = x.shape
+    split = x.view(rows, length, groups, heads // groups, width).transpose(1, 2)
+    return split.reshape(rows * groups, length * (heads // groups), width)
+
+
+def by_token(x: Tensor, groups: int, length: int) -> Tensor:
+    """The way back of `by_group`."""
+    width = x.size(-1)
+    split = x.view(x.size(0) // groups, groups, length, -1, width).transpose(1, 2)
+    return split.reshape(x.size(0) // groups, length, -1, width)
+
+
+class FastBlock(torch.autograd.Function):
+    """One block. x, x0 `(B, T, C)` -> `(B, T, C)`.
+
+    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; tables `(T, 1, D/2)`; mask `(T * G, T)`, 0 or -inf.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
+        wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
+        cos: Tensor, sin: Tensor, mask: Tensor,
+    ) -> Tensor:  # fmt: skip
+        rows, length, dim = x.shape
+        heads = gain.numel()
+        width = dim // heads
+        groups = wk.size(0) // width
+        mixed = (mix[0] * x).addcmul_(mix[1], x0).view(-1, dim)  # (N, C)
+        n1, f1 = unit_rows(mixed)
+        joint = torch.cat((wq, wk, wv))  # ((H + 2K) D, C)
+        qkv = torch.mm(n1, joint.T).view(rows, length, -1, width)  # (B, T, H + 2K, D)
+        fq, fk = (unit_factor(qkv[:, :, part]) for part in (slice(heads), slice(heads, heads + groups)))
+        nq = turn(qkv[:, :, :heads], cos, sin, qkv.new_empty(rows, length, heads, width)).mul_(fq)
+        nk = turn(qkv[:, :, heads : heads + groups], cos, sin, qkv.new_empty(rows, length, groups, width)).mul_(fk)
+        q, k = by_group(nq * gain[:, None], groups), by_group(nk, groups)  # (BK, TG, D), (BK, T, D)
+        v = by_group(qkv[:, :, heads + groups :].contiguous(), groups)
+        weights = torch.softmax(torch.baddbmm(mask, q, k.mT, alpha=width**-0.5), dim=-1)  # (BK, TG, T)
+        y = by_token(torch.bmm(weights, v), groups, length).reshape(-1, dim)  # (N, C)
+        middle = torch.addmm(mixed, y, (attn_scale[:, None] * wo).T)
+        n2, f2 = unit_rows(middle)
+        inner = torch.mm(n2, fc.T).relu_()  # (N, F)
+        squared = inner * inner
+        out = middle.addmm_(squared, (mlp_scale[:, None] * proj).T)
+        ctx.save_for_backward(
+            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin,
+            n1, f1, nq, fq, nk, fk, v, weights, y, n2, f2, inner, squared,
+        )  # fmt: skip
+        return out.view(rows, length, dim)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        (
+            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin,
+            n1, f1, nq, fq, nk, fk, v, weights, y, n2, f2, inner, squared,
+        ) = ctx.saved_tensors  # fmt: skip
+        rows, length, dim = x.shape
+        heads, groups, width = gain.numel(), nk.size(2), nk.size(3)
+        g = grads[0].reshape(-1, dim)  # (N, C)
+        # the perceptron: out = middle + squared @ (scale * proj).T
+        folded = torch.mm(g.T, squared)  # (C, F)
+        d_proj, d_mlp_scale = folded * mlp_scale[:, None], (folded * proj).sum(1)
+        d_inner = torch.mm(g, mlp_scale[:, None] * proj).mul_(inner)  # half of it: d(u^2) = 2 u du
+        d_fc = torch.mm(d_inner.T, n2).mul_(2)
+        g = unit_rows_back(torch.mm(d_inner, fc), n2, f2, g, times=2.0)
+        # attention: middle = mixed + y @ (scale * out).T
+        folded = torch.mm(g.T, y)  # (C, C)
+        d_out, d_attn_scale = folded * attn_scale[:, None], (folded * wo).sum(1)
+        dy = by_group(torch.mm(g, attn_scale[:, None] * wo).view(rows, length, heads, width), groups)
+        d_scores = torch._softmax_backward_data(torch.bmm(dy, v.mT), weights, -1, weights.dtype)  # (BK, TG, T)
+        d_qkv = g.new_empty(rows, length, heads + 2 * groups, width)
+        d_qkv[:, :, heads + groups :] = by_token(torch.bmm(weights.mT, dy), groups, length)
+        q, k = by_group(nq * gain[:, None], groups), by_group(nk, groups)
+        scale = width**-0.5
+        dq = by_token(torch.bmm(d_scores, k), groups, length)  # (B, T, H, D), still to be scaled
+        dots = (dq * nq).sum(-1, keepdim=True)  # (B, T, H, 1)
+        d_gain = dots.sum((0, 1, 3)).mul_(scale)
+        factor = fq * (gain[:, None] * scale)
+        turn((dq * factor).addcmul_(nq, dots * factor, value=-1 / width), cos, -sin, d_qkv[:, :, :heads])
+        dk = by_token(torch.bmm(d_scores.mT, q), groups, length)  # (B, T, K, D)
+        dots = (dk * nk).sum(-1, keepdim=True)
+        factor = fk * scale
+        dk = (dk * factor).addcmul_(nk, dots * factor, value=-1 / width)
+        turn(dk, cos, -sin, d_qkv[:, :, heads : heads + groups])
+        d_flat = d_qkv.view(-1, joint.size(0))
+        d_joint = torch.mm(d_flat.T, n1).split([heads * width, groups * width, groups * width])
+        g = unit_rows_back(torch.mm(d_flat, joint), n1, f1, g).view_as(x)
+        d_mix = torch.stack(((g * x).sum((0, 1)), (g * x0).sum((0, 1))))
+        return (
+            g * mix[0], g * mix[1], d_mix, *d_joint, d_gain, d_out, d_attn_scale, d_fc, d_proj, d_mlp_scale,
+            None, None, None,
+        )  # fmt: skip

@@ -1,0 +1,96 @@
+"""The fast path is the ordinary GPT: same loss and gradients, judged in float64, and no less exact in float32."""
+
+import pytest
+import torch
+
+import model.fast_head as fast_head
+from model.config import RunConfig
+from model.fast import FastGPT, gpt_for
+from model.gpt import GPT
+
+TINY = {"vocab_size": 37, "num_layers": 5, "model_dim": 24, "num_heads": 6, "num_kv_heads": 2, "mlp_mult": 3}
+SHAPES = {
+    "odd layers, groups of three": TINY,
+    "even layers, one kv head": TINY | {"num_layers": 2, "num_kv_heads": 1, "mlp_mult": 2},
+    "one layer, as many kv heads": TINY | {"num_layers": 1, "num_kv_heads": 6},
+    "untied": TINY | {"tie_embeddings": False},
+    "other constants": TINY | {"rope_base": 500.0, "logit_softcap": 3.0, "qk_gain_init": 4.0},
+}
+
+
+def pair(shape: dict[str, object], dtype: torch.dtype) -> tuple[GPT, FastGPT, torch.Tensor, torch.Tensor]:
+    """The ordinary and the fast model with equal weights, none at a special value, and a batch."""
+    config = RunConfig(train_seq_len=12, train_batch_tokens=60, micro_batches=1, **shape)  # type: ignore[arg-type]
+    torch.manual_seed(3)
+    plain = GPT(config).double()
+    with torch.no_grad():
+        for p in plain.parameters():
+            p.add_(torch.randn_like(p) * 0.3)
+    fast = FastGPT(config).to(dtype)
+    fast.load_state_dict(plain.state_dict())
+    for model in (plain, fast):  # turning back is only exact for tables whose cos^2 + sin^2 is 1
+        model.rotary_dtype = torch.float64
+    tokens = torch.randint(0, config.vocab_size, (5, 13))
+    return plain.to(dtype), fast, tokens[:, :-1], tokens[:, 1:]
+
+
+def gradients(
+    model: GPT, x: torch.Tensor, y: torch.Tensor, weight: float = 1.0
+) -> tuple[float, dict[str, torch.Tensor]]:
+    loss = model(x, y)
+    (loss * weight).backward()
+    return loss.item(), {n: p.grad for n, p in model.named_parameters() if p.numel() and p.grad is not None}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("rows", [7, 60, 1000])
+def test_loss_and_gradients_are_those_of_the_ordinary_model(shape, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_head, "PIECE", rows * 37)  # pieces that divide the rows badly, evenly, and not at all
+    plain, fast, x, y = pair(shape, torch.float64)
+    (loss, wanted), (found_loss, found) = gradients(plain, x, y, 0.3), gradients(fast, x, y, 0.3)
+    assert found_loss == pytest.approx(loss, rel=1e-13)
+    assert found.keys() == wanted.keys()
+    for name, grad in wanted.items():
+        torch.testing.assert_close(found[name], grad, rtol=1e-9, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_float32_is_no_less_exact(shape) -> None:
+    truth = gradients(*pair(shape, torch.float64)[0:1], *pair(shape, torch.float64)[2:])[1]
+    plain, fast, x, y = pair(shape, torch.float32)
+    ordinary, quick = gradients(plain, x, y)[1], gradients(fast, x, y)[1]
+    for name, exact in truth.items():
+        size = float(exact.norm())
+        allowed = max(10 * float((ordinary[name].double() - exact).norm()), 3e-6 * size)
+        assert float((quick[name].double() - exact).norm()) < allowed, name
+
+
+def test_gradients_accumulate_and_scoring_is_inherited() -> None:
+    plain, fast, x, y = pair(TINY, torch.float64)
+    gradients(fast, x, y)
+    once = {n: p.grad.clone() for n, p in fast.named_parameters() if p.grad is not None}
+    gradients(fast, x, y)
+    for name, p in fast.named_parameters():
+        torch.testing.assert_close(p.grad, 2 * once[name])
+    torch.testing.assert_close(fast.nats(x, y), plain.nats(x, y), rtol=0, atol=0)
+    assert fast(x, y).item() == pytest.approx(fast.nats(x, y).mean().item(), rel=1e-13)
+
+
+def test_extreme_logits_stay_finite() -> None:
+    hidden = torch.full((4, 8), 1e4).requires_grad_()
+    weight = torch.cat((torch.ones(3, 8), -torch.ones(3, 8))).requires_grad_()
+    targets = torch.tensor([0, 1, 4, 5])
+    loss = fast_head.HeadLoss.apply(hidden, weight, targets, fast_head.CAP_LIMIT)
+    loss.backward()
+    assert loss.item() == pytest.approx(40 + 1.0986123, rel=1e-6)  # half of the targets at -40, the others at +40
+    assert torch.isfinite(hidden.grad).all()
+    assert torch.isfinite(weight.grad).all()
+
+
+def test_the_fast_model_is_chosen_only_where_it_is_known_to_be_right() -> None:
+    cpu, cuda, config = torch.device("cpu"), torch.device("cuda"), RunConfig(**TINY)  # type: ignore[arg-type]
+    assert type(gpt_for(config, cpu, torch.float32)) is FastGPT
+    assert type(gpt_for(config, cpu, torch.bfloat16)) is GPT
+    assert type(gpt_for(config, cuda, torch.float32)) is GPT
+    assert type(gpt_for(RunConfig(**TINY, logit_softcap=41.0), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
+    assert type(gpt_for(RunConfig(**TINY, compile="on"), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
