@@ -6,7 +6,7 @@ from .counting import Meter
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .inputs import Recount, recount
-from .recount import complete, ranked, say_effects, sidecar_effects, table_effects
+from .recount import complete, ranked, say_effects, sidecar_effects, table_effects, wrong_pair
 from .round_trip import Level
 from .rules import rule
 from .survey import Row
@@ -14,6 +14,7 @@ from .survey import Row
 NEED_SHARDS = "give the folder of the validation shards with --shards DIR"
 NEED_DOCS = "give the raw documents with --docs docs.jsonl"
 NEED_TOKENIZER = "give the tokenizer that made the shards with --tokenizer FILE"
+RIGHT = "name the tokenizer that made these shards with --tokenizer FILE"
 OFFICIAL = ("nmt_nfkc", "nfkc")  # rule sets under which the challenge itself divides by the table
 EXCESS = 1e-4  # share of bytes that a table may count beyond the text before it fails
 
@@ -58,6 +59,11 @@ def recounted(evidence: Evidence) -> Iterator[Finding]:
     if found.inputs.docs is None:
         told = f"normalised {survey.decoded or 0:,}, table {survey.table or 0:,} bytes"
         yield unchecked(f"without the raw documents only {told} could be counted.", where, NEED_DOCS)
+        return
+    if wrong_pair(found):
+        yield unchecked(
+            "this tokenizer cannot have made these shards (PG607), so its counts mean nothing.", where, RIGHT
+        )
         return
     if not survey.paired:
         yield unchecked("not one document of the shards is in its place in the raw documents.", where, NEED_DOCS)
@@ -128,9 +134,8 @@ def sidecar(evidence: Evidence) -> Iterator[Finding]:
     where = inputs.sidecar.files[0].name
     total = f"{survey.sidecar or 0:,} bytes"
     if inputs.docs is None or not survey.paired:
-        yield unchecked(
-            f"the sidecar sums to {total}; there are no raw documents to hold it against.", where, NEED_DOCS
-        )
+        met = "there are no raw documents" if inputs.docs is None else "no document is in its place"
+        yield unchecked(f"the sidecar sums to {total}; {met} to hold it against.", where, NEED_DOCS)
         return
     excess = survey.paired_sidecar - survey.paired_raw
     found_told, wanted_told = f"{survey.paired_sidecar:,} sidecar bytes", f"{survey.paired_raw:,} raw bytes"

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from .check_recount import NEED_DOCS, NEED_SHARDS, NEED_TOKENIZER
+from .check_recount import NEED_DOCS, NEED_SHARDS, NEED_TOKENIZER, RIGHT
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .inputs import recount
+from .recount import wrong_pair
 from .round_trip import Level
 from .rules import rule
 
@@ -33,6 +34,9 @@ def round_trip(evidence: Evidence) -> Iterator[Finding]:
         return
     if inputs.docs is None:
         yield unchecked("no raw documents to compare the decoded ones with.", fix=NEED_DOCS)
+        return
+    if wrong_pair(found):
+        yield unchecked("this tokenizer cannot have made these shards (PG607), so it cannot decode them.", fix=RIGHT)
         return
     exact, loose, cut = (survey.levels[level] for level in (Level.EXACT, Level.LOOSE, Level.CUT))
     lossy = survey.levels[Level.LOSSY] - survey.strangers

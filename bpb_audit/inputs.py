@@ -5,6 +5,8 @@ calls that token silent, so vocabularies that put it elsewhere than at 1 are rea
 once for an audit and kept, as a dozen rules read from it.
 """
 
+import re
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,13 +37,24 @@ def _tokenizers(evidence: Evidence, shards: Path) -> tuple[Path | None, Path | N
     """(tokenizer, table) paths, by flag first, then beside the shards, then in the record folder."""
     record = evidence.path
     places = [shards, shards / "tokenizers", record, record / "tokenizers"]
-    tokenizer = next((path for path in map(find_tokenizer, places) if path), None)
+    tokenizer = next((path for path in map(find_tokenizer, places) if path), None) or _published(shards)
     table = next((path for path in map(find_table, places) if path), None)
     if evidence.tokenizer is not None:
         with evidence.tokenizer.open("rb") as file:
             is_table = file.read(6)[:2] == b"PK" or evidence.tokenizer.suffix == ".npy"
         return (tokenizer, evidence.tokenizer) if is_table else (evidence.tokenizer, table)
     return tokenizer, table
+
+
+def _published(shards: Path) -> Path | None:
+    """The tokenizer of the published layout: datasets/fineweb10B_sp1024 beside tokenizers/fineweb_1024_bpe.model."""
+    size = re.search(r"sp_?(\d+)", shards.name)
+    if size is None:
+        return None
+    folders = [shards.absolute().parents[up] / "tokenizers" for up in range(min(2, len(shards.absolute().parents)))]
+    found = [path for folder in folders for path in sorted(folder.glob(f"*_{size[1]}_*.model"))]
+    cased = [path for path in found if ("caseops" in path.name) == ("caseops" in shards.name)]
+    return cased[0] if len(cased) == 1 else None
 
 
 def sidecar_stream(evidence: Evidence, shards: Path) -> Stream | None:
@@ -126,7 +139,13 @@ def _recount(evidence: Evidence) -> Recount | None:
             "the sidecar belongs to other shards. Write both in one export."
         )
     plan = Plan(inputs.stream, inputs.vocabulary, inputs.table, inputs.sidecar, inputs.docs, inputs.bos)
-    return Recount(inputs, run(plan))
+    return Recount(inputs, run(plan, _progress if sys.stderr.isatty() else None))
+
+
+def _progress(done: int, total: int) -> None:
+    """One line on a terminal's standard error, wiped at the end."""
+    line = f"recounting: {done:,} of {total:,} tokens" if done < total else ""
+    print(f"\r{line:<60}", end="\r", file=sys.stderr, flush=True)
 
 
 def recount(evidence: Evidence) -> Recount | None:

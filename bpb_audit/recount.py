@@ -77,6 +77,22 @@ def complete(survey: Survey) -> bool:
     return survey.raw_documents is not None and survey.paired == survey.documents and not survey.headless
 
 
+IMPOSSIBLE_SHARE = 0.001  # a regex pre-split keeps some neighbours apart: up to 0.00001 seen, wrong pairs from 0.008
+
+
+def allowed_neighbours(vocabulary: Vocabulary) -> float:
+    """The share of neighbours this encoder would have merged that its own shards may hold."""
+    return 1e-5 if vocabulary.merges_exact else IMPOSSIBLE_SHARE
+
+
+def wrong_pair(found: Recount) -> bool:
+    """True when this tokenizer cannot have made these shards, so that nothing it decodes means anything."""
+    survey, vocabulary = found.survey, found.inputs.vocabulary
+    if vocabulary is None:
+        return False
+    return survey.pairs_impossible > allowed_neighbours(vocabulary) * max(survey.pairs_seen, 1)
+
+
 def scored_targets(tokens: int, seq_len: int | None) -> int:
     """Targets of a plain evaluation: every token but the first, in whole sequences when their length is known."""
     return max(tokens - 1, 0) if seq_len is None else max((tokens - 1) // seq_len * seq_len, 0)
@@ -116,7 +132,8 @@ def truth_of(found: Recount, seq_len: int | None) -> Truth:
     tail = tail_bytes(inputs, targets)
     whole = complete(survey)
     lost = tail.sidecar if tail.sidecar is not None and not survey.sidecar_wrong else tail.decoded
-    raw = survey.paired_raw if whole else None
+    right = not wrong_pair(found)
+    raw = survey.paired_raw if whole and right else None
     basis = f"{targets:,} targets of {survey.tokens:,} tokens in {survey.documents:,} documents"
     if tail.tokens:
         basis += f", {tail.tokens:,} tokens of the tail dropped"
@@ -125,7 +142,7 @@ def truth_of(found: Recount, seq_len: int | None) -> Truth:
         documents=survey.documents,
         targets=targets,
         bytes_raw=None if raw is None or lost is None else raw - lost,
-        bytes_table=None if survey.table is None or tail.table is None else survey.table - tail.table,
+        bytes_table=None if survey.table is None or tail.table is None or not right else survey.table - tail.table,
         bytes_sidecar=None if survey.sidecar is None or tail.sidecar is None else survey.sidecar - tail.sidecar,
         bytes_raw_all=raw,
         basis=basis,

@@ -5,6 +5,7 @@ thousand documents is decoded in one gather; only documents whose bytes differ a
 of a batch, whatever the corpus.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -95,11 +96,16 @@ def key_of(text: str) -> str:
     return blake2b(loose(text).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def run(plan: Plan) -> Survey:
-    """The pass. Raises AuditError for damaged files; what merely disagrees is counted."""
+def run(plan: Plan, progress: Callable[[int, int], None] | None = None) -> Survey:
+    """The pass. Raises AuditError for damaged files; what merely disagrees is counted.
+
+    `progress(tokens done, tokens in all)` is called after each batch.
+    """
     work = _Pass(plan)
     for batch in documents(plan.stream, plan.bos):
         work.add(batch)
+        if progress:
+            progress(work.found.tokens, plan.stream.total)
     found = work.found
     if plan.sidecar is not None:
         found.sidecar = int(found.sidecar_sums.sum())

@@ -1,5 +1,6 @@
 """Shards, documents and tokenizer belong together: each way they can fail to, beside the honest twin."""
 
+import json
 import random
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from bpb_audit.evidence import Evidence
 from bpb_audit.finding import Finding, Verdict
 from bpb_audit.identity import locate
+from bpb_audit.manifest import sha256_of
 from bpb_audit.rules import all_rules, run_rule
 from bpb_audit.survey import key_of
 from tests.audit_makers import (
@@ -65,6 +67,34 @@ def test_a_manifest_that_says_nothing_is_no_fault(honest: Path, manifest: bytes)
 def test_a_manifest_that_says_otherwise_fails(honest: Path) -> None:
     (honest / "manifest.json").write_bytes(b'{"files": {"fineweb_val_000000.bin": {"tokens": 3}}}')
     assert [finding.verdict for finding in run("PG601", honest)] == [FAIL, PASS]
+
+
+def test_a_file_that_was_changed_behind_its_manifest_fails(honest: Path) -> None:
+    place = honest / "fineweb_val_000000.bin"
+    listed = {"tokens": (place.stat().st_size - 1024) // 2, "sha256": sha256_of(place)}
+    (honest / "manifest.json").write_text(json.dumps({"files": {place.name: listed}}))
+    assert [finding.verdict for finding in run("PG601", honest)] == [PASS]
+    data = bytearray(place.read_bytes())
+    data[2000] ^= 1
+    place.write_bytes(data)
+    assert [finding.verdict for finding in run("PG601", honest)] == [FAIL, PASS]
+
+
+def test_the_manifest_says_how_many_documents_there_should_be(honest: Path) -> None:
+    (honest / "manifest.json").write_text('{"corpus": {"validation_documents": 40}}')
+    assert run("PG603", honest, docs=None)[0].verdict is PASS
+    (honest / "manifest.json").write_text('{"corpus": {"validation_documents": 50}}')
+    assert run("PG603", honest)[0].verdict is FAIL
+
+
+def test_the_published_layout_finds_its_tokenizer(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "datasets" / "fineweb10B_sp454", texts(9), greedy(PIECES), MODEL)
+    (tmp_path / "tokenizers").mkdir()
+    (folder / "tokenizer.model").rename(tmp_path / "tokenizers" / "fineweb_454_bpe.model")
+    (tmp_path / "tokenizers" / "fineweb_1024_bpe.model").write_bytes(b"another")
+    assert run("PG111", folder)[0].verdict is PASS
+    (tmp_path / "tokenizers" / "other_454_bpe.model").write_bytes(b"a second one: which?")
+    assert run("PG111", folder)[0].verdict is UNCHECKED
 
 
 def test_ids_beyond_the_vocabulary_fail(honest: Path) -> None:
@@ -145,6 +175,10 @@ def test_a_wrong_pair_is_seen_without_documents(tmp_path: Path) -> None:
     assert run("PG607", folder, docs=None)[0].verdict is PASS
     (folder / "tokenizer.model").write_bytes(wrong)
     assert run("PG607", folder, docs=None)[0].verdict is FAIL
+    for code in ("PG101", "PG111", "PG605"):  # nothing that this tokenizer decodes means anything
+        [finding] = run(code, folder)
+        assert finding.verdict is UNCHECKED
+        assert "PG607" in finding.says
 
 
 def test_bytes_that_are_not_text_give_a_wrong_pair_away(tmp_path: Path) -> None:
