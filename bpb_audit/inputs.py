@@ -150,7 +150,8 @@ def _progress(done: int, total: int) -> None:
 
 def recount(evidence: Evidence) -> Recount | None:
     """The recount of this audit, made once; None without shards. Raises AuditError for broken files."""
-    paths = (evidence.docs, evidence.shards, evidence.tokenizer, evidence.sidecar)
+    found = _tokenizers(evidence, evidence.shards) if evidence.shards is not None else ()
+    paths = (evidence.docs, evidence.shards, evidence.sidecar, *found)
     kept = _kept(evidence, tuple(map(_stamp, paths)))
     if isinstance(kept, AuditError):
         raise AuditError(str(kept))
