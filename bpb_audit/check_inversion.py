@@ -167,17 +167,30 @@ def constant_denominator(evidence: Evidence) -> Iterator[Finding]:
         seen += 1
         away = [(one, i) for one, i in others if not i.meets(chosen.low * (1 - MOVES), chosen.high * (1 + MOVES))]
         if away:
-            yield _moved(log, metric, chosen, away, len(others))
+            yield _moved(log, metric, chosen, away, len(others), context_of(log, submission))
     if seen:
         yield passed(f"{seen} log(s) compared: scores of one run imply one denominator (findings above excepted)")
     else:
         yield unchecked("no log states two scores with their losses, so constancy cannot be seen")
 
 
-def _moved(log: Log, metric: Metric, chosen: Interval, away: list[tuple[Metric, Interval]], total: int) -> Finding:
-    one, other = away[-1]
+def _moved(
+    log: Log,
+    metric: Metric,
+    chosen: Interval,
+    away: list[tuple[Metric, Interval]],
+    total: int,
+    context: Context,
+) -> Finding:
+    finals = [hit for hit in away if hit[0].step is None]
+    one, other = (finals or away)[-1]
+    says = f"{metric} implies {chosen} bytes per token, {one} implies {other}: two denominators"
+    if context.reference is not None:
+        odd = judge(other, context.reference, context.tokens)
+        if odd.match is Match.WRONG and odd.known:
+            says += f"; the latter is {odd.ratio:.4f} times the true bytes: {odd.cause}"
     return failed(
-        f"{metric} implies {chosen} bytes per token, {one} implies {other}: two denominators ({len(away)} of {total} differ)",
+        f"{says} ({len(away)} of {total} scores differ)",
         f"{log.name}:{metric.line}",
         f"{chosen} bytes per token",
         f"{other} as at line {one.line}",

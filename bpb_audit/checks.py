@@ -3,4 +3,14 @@
 A new check module is added here, in alphabetical order, and nowhere else.
 """
 
-from . import check_coverage, check_inversion, check_recount, check_round_trip, check_shards  # noqa: F401
+from . import (  # noqa: F401
+    check_claim,
+    check_code,
+    check_coverage,
+    check_inversion,
+    check_recount,
+    check_round_trip,
+    check_shards,
+    check_size,
+    check_source,
+)

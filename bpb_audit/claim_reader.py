@@ -34,6 +34,16 @@ BPB_KEYS = (
     "score",
 )
 LOSS_KEYS = ("val_loss", "mean_val_loss", "val_loss_mean", "val_loss_nats", "mean_val_loss_nats")
+SEED_GROUPS = (
+    "seed_results",
+    "seeds",
+    "per_seed",
+    "per_seed_results",
+    "seed_scores",
+    "runs",
+    "results",
+    "val_bpb_per_seed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,7 @@ def _score(data: object, key: str, seed: int | None) -> Score | None:
 
 
 def _seed_scores(data: dict[str, Any]) -> Iterator[Score]:
-    for name in ("seed_results", "seeds", "per_seed", "per_seed_results", "seed_scores", "runs", "results"):
+    for name in SEED_GROUPS:
         group = data.get(name)
         if isinstance(group, dict):
             for key, value in group.items():

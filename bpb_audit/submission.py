@@ -13,8 +13,11 @@ from pathlib import Path
 from .claim_reader import Claim, read_claim
 from .errors import AuditError
 from .log_reader import Log, read_log
+from .source_text import read_source
+from .unpack import Source, unpacked
 
 MAX_FILES = 5000
+MOST_SCRIPTS = 60
 LOG_HINTS = ("train", "log", "seed", "run", "eval", "ternary", "binary", "bpb", "score")
 NOT_LOGS = ("requirements", "readme", "license", "vocab", "merges", "pip", "notes")
 
@@ -34,6 +37,19 @@ class Submission:
     def logs(self) -> tuple[Log, ...]:
         """Every log, read once. Raises AuditError when one cannot be read."""
         return tuple(read_log(self.at(place), place.as_posix()) for place in self.log_paths)
+
+    @cached_property
+    def programs(self) -> tuple[Source, ...]:
+        """Every program: scripts, what they carry packed, dumps in logs; each text once. Nothing is executed."""
+        texts = {place.as_posix(): read_source(self.at(place)) for place in self.scripts[:MOST_SCRIPTS]}
+        found = [one for name, text in texts.items() for one in unpacked(Source(name, text), texts)]
+        for log in self.logs:
+            for dump in log.dumps:
+                found += unpacked(Source(log.name, "\n" * (dump.first - 1) + dump.text), {})
+        seen: dict[str, Source] = {}
+        for one in found:
+            seen.setdefault("\n".join(one.text.split()), one)
+        return tuple(seen.values())
 
     def at(self, place: Path) -> Path:
         """The real path of a relative one."""

@@ -1,0 +1,205 @@
+"""PG40x: claim and logs belong together, by value and seed."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from .claim_reader import Score
+from .evidence import Evidence
+from .finding import Finding, failed, passed, unchecked
+from .inversion import bytes_per_token, of_metric, unit
+from .log_reader import Log
+from .matching import Found, candidates, find, headline
+from .rules import rule
+from .submission import Submission
+
+NO_LOGS = "ship the training log of every claimed run"
+PAIR = 0.002  # relative: a claimed loss this far from its BPB is of another evaluation
+
+
+@rule("PG401", "submission.json states a score")
+def states_score(evidence: Evidence) -> Iterator[Finding]:
+    """`submission.json` is a JSON object with a `val_bpb`.
+
+    Without a claim there is nothing to hold the log to. Fix: write the file as one JSON object with at least author,
+    name, date (ISO 8601), val_loss, val_bpb, bytes_total, bytes_code.
+    """
+    submission = evidence.submission
+    for problem in submission.problems:
+        yield failed(problem, "submission.json", fix="write one plain JSON object")
+    if submission.claim is not None:
+        main = submission.claim.main
+        if main:
+            yield passed(f"claims {main.bpb} bits per byte", submission.claim.name, str(main.bpb))
+        else:
+            yield unchecked("states no val_bpb", submission.claim.name, "add val_bpb, a number in bits per byte")
+    elif not submission.problems:
+        yield unchecked("no submission.json, so nothing is claimed", submission.path.name, "add a submission.json")
+
+
+def mean_of(values: list[Decimal]) -> Decimal | None:
+    """The mean, or None of nothing."""
+    return sum(values, Decimal(0)) / len(values) if values else None
+
+
+def per_log(submission: Submission) -> list[Decimal]:
+    """The headline score of each log; a log that repeats another one counts once."""
+    tops = {log.name: metric for log in submission.logs if (metric := headline(log, submission))}
+    return list(dict.fromkeys(metric.bpb for metric in tops.values()))
+
+
+def explained(score: Score, submission: Submission, seeds: list[Found]) -> str | None:
+    """How the headline number follows from the logs: a logged value, or a mean; None when it does not."""
+    found = find(score, submission.logs)
+    if found.metric and found.log:
+        return f"stands at {found.log.name}:{found.metric.line}"
+    claimed = [one.score.bpb for one in seeds]
+    if seeds and all(one.metric for one in seeds) and (mean := mean_of(claimed)) and close(score.bpb, mean):
+        return f"is the mean of {len(seeds)} claimed seeds, each in its log"
+    logged = per_log(submission)
+    if len(logged) > 1 and (mean := mean_of(logged)) and close(score.bpb, mean):
+        return f"is the mean of {len(logged)} logs"
+    exact = [m.bpb for log in submission.logs for m in log.finals]
+    labels = {m.label for log in submission.logs for m in log.finals}
+    for label in labels if exact else ():
+        values = list(dict.fromkeys(m.bpb for log in submission.logs for m in log.finals if m.label == label))
+        if len(values) > 1 and (mean := mean_of(values)) and close(score.bpb, mean):
+            return f"is the mean of {len(values)} scores labelled {label}"
+    return None
+
+
+def close(claimed: Decimal, mean: Decimal) -> bool:
+    """A claimed mean may be rounded or cut at its last digit, and be a mean of rounded numbers."""
+    return abs(float(claimed) - float(mean)) <= min(1.01 * unit(claimed) + 1e-6, 1e-3)
+
+
+@rule("PG402", "claimed scores stand in the logs")
+def in_logs(evidence: Evidence) -> Iterator[Finding]:
+    """Every claimed score is found in a log by its value, or is the mean of scores that are.
+
+    Labels are not trusted: they have carried other methods than they say. A per-seed score whose log is there but does
+    not hold the number fails; one whose log is not there is unchecked.
+    Fix: claim the numbers that the logs of the shipped runs end with.
+    """
+    submission = evidence.submission
+    claim = submission.claim
+    if claim is None or claim.main is None:
+        yield unchecked("no claim to look for", fix="add a submission.json with val_bpb")
+        return
+    if not any(log.metrics for log in submission.logs):
+        yield unchecked(f"no log states a score, so {claim.main.bpb} cannot be found", claim.name, NO_LOGS)
+        return
+    seeds = [find(score, submission.logs) for score in claim.seeds]
+    how = explained(claim.main, submission, seeds)
+    best = min((m.bpb for log in submission.logs for m in log.metrics), default=Decimal(0))
+    shipped = {seed for log in submission.logs for seed in log.seed_values}
+    missing_runs = [seed for seed in claim.seed_list if shipped and seed not in shipped]
+    if how:
+        yield passed(f"the claimed {claim.main.bpb} {how}", claim.name, str(claim.main.bpb))
+    elif missing_runs or any(one.metric is None and one.score.seed not in shipped for one in seeds):
+        says = f"the claimed {claim.main.bpb} is in no log, and logs of claimed runs are missing"
+        yield unchecked(says, claim.name, NO_LOGS)
+    else:
+        yield failed(
+            f"the claimed {claim.main.bpb} is neither in a log nor a mean of what the logs state",
+            claim.name,
+            str(claim.main.bpb),
+            f"a logged score; the lowest is {best}",
+            "claim what the logs state, or ship the logs of the claimed runs",
+        )
+    for one in seeds:
+        if one.metric is not None:
+            continue
+        where = f"{claim.name} {one.score.key}"
+        logs = [log for log in submission.logs if one.score.seed in log.seed_values and log.finals]
+        if one.score.seed is not None and logs:
+            near = min((m.bpb for log in logs for m in log.finals), key=lambda bpb: abs(bpb - one.score.bpb))
+            says = f"the claimed {one.score.bpb} of seed {one.score.seed} is not in its log"
+            yield failed(says, where, str(one.score.bpb), f"{near} in {logs[0].name}", "claim what the log states")
+        else:
+            yield unchecked(f"the log of the run behind {one.score.bpb} is not here", where, NO_LOGS)
+
+
+@rule("PG403", "claimed loss and BPB are of one evaluation")
+def one_evaluation(evidence: Evidence) -> Iterator[Finding]:
+    """`val_loss` (nats per token) and `val_bpb` in submission.json belong to the same evaluation of the same run.
+
+    Their ratio must imply the same bytes per token as the logs; a pre-quantisation loss beside a sliding-window BPB, or
+    nats per byte written as val_loss, fails. Fix: copy both numbers from one line of the log (or means of both).
+    """
+    submission = evidence.submission
+    claim = submission.claim
+    pairs = [one for one in ([claim.main] if claim and claim.main else []) + list(claim.seeds if claim else ())]
+    pairs = [one for one in pairs if one.loss is not None]
+    logged = [i for log in submission.logs for m in log.finals or log.metrics if (i := of_metric(m)) is not None]
+    if not pairs or not logged or claim is None:
+        yield unchecked("no claimed loss, or no logged loss to hold it to", fix="state val_loss beside val_bpb")
+        return
+    good = 0
+    for score in pairs:
+        assert score.loss is not None
+        interval = bytes_per_token(score.loss, score.bpb, slack=1.01)
+        if any(interval.meets(one.low * (1 - PAIR), one.high * (1 + PAIR)) for one in logged):
+            good += 1
+            continue
+        near = min(logged, key=lambda one: abs(one.middle - interval.middle))
+        yield failed(
+            f"val_loss {score.loss} and val_bpb {score.bpb} are not of one evaluation",
+            f"{claim.name} {score.key}",
+            f"together they imply {interval} bytes per token",
+            f"{near} bytes per token, as in the logs",
+            "copy both numbers from one line of the log",
+        )
+    if good:
+        yield passed(f"{good} claimed pair(s) of loss and BPB imply the bytes per token of the logs", claim.name)
+
+
+@rule("PG404", "seeds of claim and logs agree")
+def seeds_agree(evidence: Evidence) -> Iterator[Finding]:
+    """A per-seed score stands in a log that says it ran with that seed, and no log stands for two seeds.
+
+    Fix: name each log after the seed it ran with, and ship one log a run.
+    """
+    submission = evidence.submission
+    claim = submission.claim
+    scores = [one for one in (claim.seeds if claim else ()) if one.seed is not None]
+    agreed = 0
+    for score in scores:
+        hits = [hit for hit in candidates(score, submission.logs) if hit[0].seed_values]
+        if not hits:
+            continue
+        if any(score.seed in log.seed_values for log, _ in hits):
+            agreed += 1
+            continue
+        log, metric = hits[0]
+        yield failed(
+            f"the score claimed for seed {score.seed} stands in a log that ran with seed {log.seed_values[0]}",
+            f"{log.name}:{metric.line}",
+            f"seed {', '.join(map(str, log.seed_values))}",
+            f"seed {score.seed}",
+            "state the seed that ran",
+        )
+    yield from twins(submission)
+    if agreed:
+        yield passed(f"{agreed} claimed seed(s) ran under that seed by their logs")
+    elif not scores:
+        yield unchecked("no per-seed scores are claimed", fix="state seed_results: {seed: {val_bpb, val_loss}}")
+    else:
+        yield unchecked("no log that states its seed holds a claimed per-seed score", fix=NO_LOGS)
+
+
+def twins(submission: Submission) -> Iterator[Finding]:
+    """Logs of different seeds whose scores are all the same: one was copied."""
+    seen: dict[tuple[str, ...], Log] = {}
+    for log in submission.logs:
+        told = tuple(f"{m.bpb}/{m.loss}" for m in log.metrics)
+        if len(told) < 3 or not log.seed_values:
+            continue
+        first = seen.setdefault(told, log)
+        if not set(first.seed_values) & set(log.seed_values):
+            yield failed(
+                f"{first.name} and {log.name} state the same {len(told)} scores under different seeds",
+                log.name,
+                f"seeds {first.seed_values[0]} and {log.seed_values[0]}",
+                "different runs",
+                "ship the log of each run",
+            )

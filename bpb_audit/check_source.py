@@ -1,0 +1,133 @@
+"""PG405: the source dumped in a log is the source that is shipped."""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator
+
+from .builder_finder import Bare
+from .evidence import Evidence
+from .finding import Finding, failed, passed, unchecked
+from .log_reader import Dump, Log
+from .matching import find, scores_of
+from .rules import rule
+from .source_text import read_source
+from .submission import Submission
+from .unpack import parse
+
+COUNTS = re.compile(r"\bid_to_piece\b|byte_count|token_bytes|base_bytes|math\.log\(2", re.I)
+READERS = ("os.environ.get", "os.getenv", "environ.get", "getenv", "_e", "env")
+
+
+def shape(text: str, settings: bool = True) -> str:
+    """A digest of what the code does: the syntax tree without comments, layout and docstrings; '' when it is no code.
+
+    Without `settings`, the defaults of environment variables do not count: runs override them.
+    """
+    tree = parse(text)
+    if tree is None:
+        return ""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            body[0].value = ast.Constant("")
+        if not settings and isinstance(node, ast.Call) and len(node.args) == 2 and ast.unparse(node.func) in READERS:
+            node.args[1] = ast.Constant("")
+    return hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def counting(text: str) -> set[str]:
+    """Digests of the functions that count bytes or compute BPB."""
+    tree = parse(text)
+    found = set()
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.FunctionDef):
+            code = ast.unparse(Bare().visit(node))
+            if COUNTS.search(code) and len(code) < 20_000:
+                found.add(hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest())
+    return found
+
+
+def plain(text: str) -> str:
+    """Lines without trailing white space, blank ends cut."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def first_difference(one: str, other: str) -> tuple[int, str, str]:
+    """(line from 1, text there, text there) of the first line that differs."""
+    left, right = plain(one).splitlines(), plain(other).splitlines()
+    for at in range(max(len(left), len(right))):
+        a = left[at].strip() if at < len(left) else "(end)"
+        b = right[at].strip() if at < len(right) else "(end)"
+        if a != b:
+            return at + 1, a[:120], b[:120]
+    return 0, "", ""
+
+
+def claimed_logs(submission: Submission) -> list[Log]:
+    """Logs that hold a claimed score; all of them when none does. Other runs may come from other versions."""
+    hits = [find(score, submission.logs).log for score in scores_of(submission.claim)]
+    names = {log.name for log in hits if log is not None}
+    return [log for log in submission.logs if log.name in names] or list(submission.logs)
+
+
+@rule("PG405", "the log's source is the shipped source")
+def same_source(evidence: Evidence) -> Iterator[Finding]:
+    """Where the log of a claimed score holds the script that ran, it is a script in the folder.
+
+    Compared as text, then as syntax trees, so that comments and layout may differ. When the functions that count bytes
+    and compute BPB differ, the shipped code did not make this score, and that fails; another version with the same
+    counting code is unchecked. Fix: ship the very file that ran; a record is never edited afterwards.
+    """
+    submission = evidence.submission
+    behind = claimed_logs(submission)
+    shipped = {place.as_posix(): read_source(submission.at(place)) for place in submission.scripts}
+    dumps = [(log.name, dump) for log in behind for dump in log.dumps if dump.whole and len(dump.text) > 400]
+    if not dumps or not shipped:
+        yield unchecked("no log holds its source, or no script is shipped", fix="ship a log that opens with its source")
+        return
+    texts = {plain(text): name for name, text in shipped.items()}
+    shapes = {shape(text): name for name, text in shipped.items()}
+    loose = {shape(text, settings=False) for text in shipped.values()}
+    same = edited = defaults = 0
+    odd: list[tuple[str, Dump]] = []
+    for name, dump in dumps:
+        if plain(dump.text) in texts:
+            same += 1
+        elif (digest := shape(dump.text)) and digest in shapes:
+            edited += 1
+        elif digest and shape(dump.text, settings=False) in loose:
+            defaults += 1
+        elif digest:
+            odd.append((name, dump))
+    for name, dump in odd:
+        place, text = next(iter(shipped.items()))
+        counts = counting(dump.text)
+        kept = next((other for other, code in shipped.items() if counts and counts <= counting(code)), None)
+        line, there, here = first_difference(dump.text, shipped[kept or place])
+        if line == 0:
+            edited += 1
+        elif kept:
+            says = f"the source in {name} is another version of {kept}, with the same counting code"
+            yield unchecked(says, f"{name}:{dump.first + line - 1}", "ship the file that ran")
+        else:
+            yield failed(
+                f"the source in {name} counts bytes otherwise than any script in the folder",
+                f"{name}:{dump.first + line - 1}",
+                there,
+                f"{here} ({place}:{line})",
+                "ship the file that ran",
+            )
+    if defaults:
+        says = f"{defaults} dumped source(s) differ from the shipped script in the defaults of settings"
+        yield unchecked(says, dumps[0][0], "ship the file that ran, or state the settings of the run")
+    if same or edited:
+        note = f", {edited} with other comments or layout" if edited else ""
+        yield passed(f"{same + edited} dumped source(s) are the shipped script{note}", dumps[0][0])
+    elif not odd and not defaults:
+        yield unchecked("the dumped source cannot be parsed (cut or mixed with other output)", dumps[0][0])
