@@ -11,6 +11,7 @@ from typing import Any
 from .evidence import Case
 from .finding import FAIL, PASS, Finding, tally, worst
 from .folder import find_folders, open_folder
+from .progress import track
 from .rules import load_rules
 
 
@@ -65,4 +66,5 @@ def check_folder(path: Path, audit: dict[str, Any] | None = None, pull_base: str
 
 def check_paths(paths: list[Path], audit: dict[str, Any] | None = None, pull_base: str = "") -> list[CheckReport]:
     """Check every record folder at or under each path, in order."""
-    return [check_folder(folder, audit, pull_base) for path in paths for folder in find_folders(path)]
+    folders = [folder for path in paths for folder in find_folders(path)]
+    return [check_folder(folder, audit, pull_base) for folder in track(folders, "checking")]

@@ -207,3 +207,67 @@ def significance(new: str, old: str, /, *, margin: float = 0.005, json: bool = F
     else:
         show(a, b, tests, doubts, margin)
     return 0 if shown else 1
+
+
+@record.command
+def rank(
+    *paths: Path,
+    track: Literal["10min", "non-record", "all"] = "all",
+    markdown: bool = False,
+    json: bool = False,
+) -> int:
+    """The leaderboard from folders: claimed, recomputed mean and best run side by side; unsupported rows are marked.
+
+    Parameters
+    ----------
+    paths
+        Record folders, or folders that hold them.
+    track
+        Only this track.
+    markdown
+        Print a Markdown table.
+    json
+        Print one JSON document.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from .rank import as_json, number
+    from .rank import markdown as as_markdown
+    from .rank import rank as ranked
+
+    rows = [row for row, _, _ in ranked(list(paths) or [Path()], "" if track == "all" else track)]
+    if json:
+        print(json_module.dumps(as_json(rows), ensure_ascii=False, indent=1))
+    elif markdown:
+        print(as_markdown(rows), end="")
+    else:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for head in ("#", "mean", "best", "claimed", "runs", "bytes", "date", "record", "logs"):
+            side: Literal["left", "right"] = "left" if head in ("date", "record", "logs") else "right"
+            least = {"mean": 7, "best": 7, "claimed": 7, "bytes": 10, "date": 10, "logs": 9, "record": 12}.get(head, 2)
+            table.add_column(head, justify=side, no_wrap=True, min_width=least, overflow="ellipsis")
+        for place, row in enumerate(rows, 1):
+            scores = [number(row.mean), number(row.best), number(row.claimed), str(row.runs)]
+            size = f"{row.bytes:,}" if row.bytes else "–"
+            table.add_row(str(place), *scores, size, row.date, row.folder, row.state)
+        Console(highlight=False).print(table)
+    return 0
+
+
+@record.command
+def site(*paths: Path, out: Path) -> int:
+    """A static site of the leaderboard: sortable table, scores over time, a page a record; works offline.
+
+    Parameters
+    ----------
+    paths
+        Record folders, or folders that hold them.
+    out
+        Folder of the site; made anew, when it is missing, empty, or a site written before.
+    """
+    from .site import write_site
+
+    pages, size = write_site(list(paths) or [Path()], out)
+    print(f"{out / 'index.html'}  {pages} pages, {size:,} bytes")
+    return 0

@@ -14,18 +14,20 @@ def training_curve(train: list[tuple[float, float]], validation: list[tuple[floa
             axes.plot(xs, ys, color=ONE, linewidth=1.3, alpha=0.55, solid_joinstyle="round")
         if validation:
             xs, ys = zip(*validation, strict=True)
-            axes.plot(xs, ys, color=TWO, linewidth=1.4, marker="o", markersize=3.2, clip_on=False)
+            joined = "-" if len(validation) > 4 else ""  # few points: a line would invent what is between
+            axes.plot(xs, ys, color=TWO, linewidth=1.4, linestyle=joined, marker="o", markersize=3.2)
         everything = sorted(y for _, y in train + validation)
-        high = everything[min(len(everything) - 1, int(len(everything) * 0.97))]
+        high = everything[min(len(everything) - 1, int(len(everything) * (0.97 if len(everything) > 100 else 0.85)))]
         low = everything[0]
         room = (high - low) * 0.06 or 0.1
         axes.set_ylim(low - room, high + room * 2)
         axes.set_xlim(left=0)
+        inside = [point for point in train if low - room < point[1] < high + room]
         axes.grid(True, axis="y")
         axes.set_xlabel(unit)
         axes.set_ylabel("nats per token")
-        if train:
-            label(axes, train[len(train) // 3], "training", ONE, (6, 10))
+        if inside:
+            label(axes, inside[len(inside) // 3], "training", ONE, (6, 10))
         if validation:
             label(axes, validation[-1], "validation", TWO, (-4, -14), "right")
 
@@ -39,7 +41,8 @@ def label(
     axes: Any, point: tuple[float, float], text: str, colour: str, offset: tuple[int, int], side: str = "left"
 ) -> None:
     """A word beside a curve, in its colour: no legend to look up."""
-    axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, ha=side)
+    word = axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, ha=side)
+    word.set_in_layout(False)  # a word beside a point must not push the axes about
 
 
 def bars(rows: list[tuple[str, float, str, bool]], axis: str, alt: str, limit: tuple[float, str] | None = None) -> str:
@@ -89,3 +92,41 @@ def shorten(text: str, most: int) -> str:
         return text
     half = (most - 1) // 2
     return f"{text[:half]}…{text[-(most - 1 - half) :]}"
+
+
+def over_time(points: list[tuple[float, float, str, bool]]) -> str:
+    """Scores by day: (days since 1970, bits per byte, name, in the ten-minute track). The best so far is a line."""
+    from datetime import date, timedelta
+
+    ranked = sorted(point for point in points if point[3])
+    best: list[tuple[float, float]] = []
+    for day, value, _, _ in ranked:
+        if not best or value < best[-1][1]:
+            best.append((day, value))
+
+    def word(day: float) -> str:
+        return (date(1970, 1, 1) + timedelta(days=round(day))).strftime("%-d %b")
+
+    def draw(_: Any, axes: Any, narrow: bool) -> None:
+        for inside, colour in ((False, SOFT), (True, ONE)):
+            chosen = [(d, v) for d, v, _, track in points if track is inside]
+            if chosen:
+                axes.scatter(*zip(*chosen, strict=True), s=14, color=colour, alpha=0.7, linewidths=0)
+        if best:
+            days, values = zip(*[*best, (max(p[0] for p in points), best[-1][1])], strict=True)
+            axes.step(days, values, where="post", color=TWO, linewidth=1.5)
+            axes.annotate(f"{best[-1][1]:.4f}", (days[-1], values[-1]), xytext=(0, -13), textcoords="offset points",
+                          color=TWO, ha="right")  # fmt: skip
+        heights = sorted(p[1] for p in points)
+        low, high = heights[0], heights[min(len(heights) - 1, int(len(heights) * 0.9))]
+        axes.set_ylim(low - (high - low) * 0.15, high + (high - low) * 0.1)
+        ticks = sorted({p[0] for p in points})
+        step = max(1, len(ticks) // (3 if narrow else 7))
+        axes.set_xticks(ticks[::step], [word(tick) for tick in ticks[::step]])
+        axes.set_ylabel("bits per byte")
+        axes.grid(True, axis="y")
+
+    told = f"Bits per byte over time, {len(points)} records."
+    if best:
+        told += f" The best of the ten-minute track goes from {best[0][1]:.4f} to {best[-1][1]:.4f}."
+    return figure(draw, told)
