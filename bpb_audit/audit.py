@@ -11,7 +11,7 @@ from .rules import all_rules, run_rule
 
 
 def audit(evidence: Evidence, only: tuple[str, ...] = ()) -> Report:
-    """All findings about `evidence.path`; `only` restricts to rule codes. Raises AuditError when nothing can be read."""
+    """All findings about `evidence.path`; `only` restricts to rule codes. AuditError when nothing is readable."""
     submission = evidence.submission  # a path that cannot be read at all is an error, not a finding
     findings: list[Finding] = []
     for one in all_rules():

@@ -8,7 +8,7 @@ from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .inversion import bytes_per_token, of_metric, unit
 from .log_reader import Log
-from .matching import Found, candidates, find, headline
+from .matching import Found, candidates, find, headline, scores_of
 from .rules import rule
 from .submission import Submission
 
@@ -128,8 +128,7 @@ def one_evaluation(evidence: Evidence) -> Iterator[Finding]:
     """
     submission = evidence.submission
     claim = submission.claim
-    pairs = [one for one in ([claim.main] if claim and claim.main else []) + list(claim.seeds if claim else ())]
-    pairs = [one for one in pairs if one.loss is not None]
+    pairs = [one for one in scores_of(claim) if one.loss is not None]
     logged = [i for log in submission.logs for m in log.finals or log.metrics if (i := of_metric(m)) is not None]
     if not pairs or not logged or claim is None:
         yield unchecked("no claimed loss, or no logged loss to hold it to", fix="state val_loss beside val_bpb")

@@ -218,7 +218,7 @@ def whole_split(evidence: Evidence) -> Iterator[Finding]:
         ):
             line = next((one.line for one in log.facts if one.name == "val_tokens"), 1)
             yield failed(
-                f"{context.tokens:,} validation tokens are {context.partial:.1%} of the {context.split.name} split: partial coverage",
+                f"{context.tokens:,} tokens are {context.partial:.1%} of {context.split.name}: partial coverage",
                 f"{log.name}:{line}",
                 f"{context.tokens:,} tokens",
                 f"about {context.split.tokens:,} tokens",

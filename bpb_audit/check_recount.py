@@ -187,9 +187,7 @@ def shipped_table(evidence: Evidence) -> Iterator[Finding]:
         return
     where, given = str(inputs.table_path), survey.given or 0
     if inputs.vocabulary is None:
-        yield unchecked(
-            f"the table sums to {given:,} bytes; without a tokenizer nothing can contradict it.", where, NEED_TOKENIZER
-        )
+        yield _table_alone(found, where)
         return
     table = survey.table or 0
     difference = survey.counts * (Meter(inputs.table).full - Meter(inputs.vocabulary.table).full)
@@ -219,6 +217,25 @@ def shipped_table(evidence: Evidence) -> Iterator[Finding]:
         f"{table:,} table bytes",
         "correct the ids named, by total effect",
     )
+
+
+def _table_alone(found: Recount, where: str) -> Finding:
+    """The verdict on a table whose tokenizer cannot be read: its sums against the raw documents, one by one."""
+    survey = found.survey
+    told = f"table {survey.paired_table:,}, raw {survey.paired_raw:,} bytes over {survey.paired:,} documents"
+    if found.inputs.docs is None or survey.unpaired or not survey.paired:
+        says = (
+            f"the table sums to {survey.given or 0:,} bytes; nothing can contradict it without tokenizer or documents."
+        )
+        return unchecked(says, where, f"{NEED_TOKENIZER}, or all its documents with --docs docs.jsonl")
+    excess, wanted = survey.paired_table - survey.paired_raw, f"{survey.paired_raw:,} raw bytes"
+    rows = "; ".join(name_row(row) for row in survey.table_rows[:3])
+    if excess > EXCESS * survey.paired_raw:
+        says = f"the table counts {excess:,} bytes ({excess / survey.paired_raw:.2%}) that no document holds: {rows}."
+        return failed(says, where, told, wanted, "correct the ids whose bytes are not those of the text they stand for")
+    if survey.table_rows:
+        return unchecked(f"the table counts {excess:+,} bytes against the documents: {rows}.", where, NEED_TOKENIZER)
+    return passed("the table gives every document exactly its raw UTF-8 bytes.", where, told, wanted)
 
 
 @rule("PG104", "special-token text inside documents")

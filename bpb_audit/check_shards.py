@@ -103,8 +103,9 @@ def document_count(evidence: Evidence) -> Iterator[Finding]:
     where = found.inputs.stream.files[0].name
     marks = int(survey.counts[found.inputs.bos])
     told = f"{marks:,} document marks (id {found.inputs.bos}) in {survey.tokens:,} tokens"
-    if not marks:
-        yield failed("no document mark at all.", where, told, "one before each document", "name the right tokenizer")
+    if not marks or survey.torn:
+        met = "no document mark at all." if not marks else "millions of tokens without a document mark."
+        yield failed(met, where, told, "one before each document", "name the right tokenizer, or export documents")
     elif survey.headless:
         yield unchecked(
             f"{told}, but none at the head: these shards begin inside a document, so they are a cut sample.",

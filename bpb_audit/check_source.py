@@ -5,7 +5,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from .builder_finder import Bare
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .log_reader import Dump, Log
@@ -15,7 +14,7 @@ from .source_text import read_source
 from .submission import Submission
 from .unpack import parse
 
-COUNTS = re.compile(r"\bid_to_piece\b|byte_count|token_bytes|base_bytes|math\.log\(2", re.I)
+COUNTS = re.compile(r"\bid_to_piece\b|byte_count|token_bytes|byte_sum|base_bytes|has_leading|val_bpb =", re.I)
 READERS = ("os.environ.get", "os.getenv", "environ.get", "getenv", "_e", "env")
 
 
@@ -42,14 +41,12 @@ def shape(text: str, settings: bool = True) -> str:
 
 
 def counting(text: str) -> set[str]:
-    """Digests of the functions that count bytes or compute BPB."""
+    """The statements that count bytes or compute BPB, as the syntax tree prints them."""
     tree = parse(text)
     found = set()
     for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.FunctionDef):
-            code = ast.unparse(Bare().visit(node))
-            if COUNTS.search(code) and len(code) < 20_000:
-                found.add(hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest())
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and COUNTS.search(code := ast.unparse(node)):
+            found.add(code)
     return found
 
 
@@ -106,7 +103,7 @@ def same_source(evidence: Evidence) -> Iterator[Finding]:
         elif digest:
             odd.append((name, dump))
     for name, dump in odd:
-        place, text = next(iter(shipped.items()))
+        place = next(iter(shipped))
         counts = counting(dump.text)
         kept = next((other for other, code in shipped.items() if counts and counts <= counting(code)), None)
         line, there, here = first_difference(dump.text, shipped[kept or place])

@@ -48,7 +48,7 @@ SEED_GROUPS = (
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One claimed score: `key` its path in the file, `bpb` bits per byte, `loss` nats per token, `size` bytes, `seed`."""
+    """One claimed score: `key` its path in the file, `bpb` bits per byte, `loss` nats per token, `size` in bytes."""
 
     key: str
     bpb: Decimal

@@ -88,6 +88,8 @@ def open_inputs(evidence: Evidence) -> Inputs | None:
     table = open_tokenizer(table_path) if table_path else opened
     first = int(next(stream.chunks(1))[0])
     bos = 1
+    if vocabulary is None and isinstance(table, ByteTable) and first < len(table) and not table.base_bytes[first]:
+        bos = first
     if vocabulary is not None:
         known = first < len(vocabulary) and bool(vocabulary.silent[first])
         bos = first if known else vocabulary.bos if vocabulary.bos is not None else 1

@@ -75,7 +75,7 @@ class Match(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """True bytes per token, and what it rests on. `low`/`high` bound what honest runs imply; `targets` may be unknown."""
+    """True bytes per token, and what it rests on. `low` and `high` bound what honest runs imply."""
 
     bytes_per_token: float
     low: float

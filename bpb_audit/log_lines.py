@@ -15,7 +15,8 @@ from decimal import Decimal, InvalidOperation
 
 NUMBER = r"-?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][-+]?\d{1,3})?"
 PAIR = re.compile(
-    rf"(?:\b(sliding|roundtrip) )?\b([A-Za-z][A-Za-z0-9_]{{0,60}})\s{{0,16}}[:=]\s{{0,16}}({NUMBER})(ms|s|m|B|x|%)?(?![\w.])"
+    rf"(?:\b(sliding|roundtrip) )?\b([A-Za-z][A-Za-z0-9_]{{0,60}})"
+    rf"\s{{0,16}}[:=]\s{{0,16}}({NUMBER})(ms|s|m|B|x|%)?(?![\w.])"
 )
 STAMP = re.compile(
     r"^(?:\[?rank ?\d+\]?:? ?|\d{10}\.\d{3} |\[\d\d:\d\d:\d\d\] |\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*\]?:? )+"

@@ -34,17 +34,19 @@ PYTHON_LINE = re.compile(
     r"[A-Za-z_][\w.\[\]]* ?[-+*/|]?= ?|#|@\w|\"\"\"|'''|$)"
 )
 PYTHON_SURE = re.compile(
-    r"^(?:[ \t]+(?:return\b|self\.|if .*:$|for .* in |while .*:$|else:|try:|def \w+\(|raise |with )|import \w|from [\w.]+ import|"
-    r"def \w+\(|class \w+[(:]|exec\(|if __name__)"
+    r"^(?:[ \t]+(?:return\b|self\.|if .*:$|for .* in |while .*:$|else:|try:|def \w+\(|raise |with )|import \w|"
+    r"from [\w.]+ import|def \w+\(|class \w+[(:]|exec\(|if __name__)"
 )
 SIZE = re.compile(r"^\s{0,8}([A-Za-z][\w +()./-]{2,70}?)\s{0,16}[:=]\s{0,16}(\d[\d,]{0,20})\s{0,4}(?:bytes|B)\b")
 SEED = re.compile(r"(?:^|[\s,{])(?:RUN )?['\"]?[Ss](?:eed|EED)['\"]?\s{0,8}[:=]\s{0,8}(\d{1,12})\b")
 FACT = re.compile(
-    r"(?:^|[\s,:{'\"])(vocab_size|tokenizer_path|tokenizer_kind|train_seq_len|eval_seq_len|eval_stride|val_tokens|datasets_dir|"
-    r"data_path|dataset|val_files|pattern|stride|caseops_enabled|bytes_per_token)['\"]?\s{0,8}[:=]\s{0,8}['\"]?([^\s,'\"]{1,300})"
+    r"(?:^|[\s,:{'\"])(vocab_size|tokenizer_path|tokenizer_kind|train_seq_len|eval_seq_len|eval_stride|val_tokens|"
+    r"datasets_dir|data_path|dataset|val_files|pattern|stride|caseops_enabled|bytes_per_token)"
+    r"['\"]?\s{0,8}[:=]\s{0,8}['\"]?([^\s,'\"]{1,300})"
 )
 VAL_TOKENS = re.compile(
-    r"^\s{0,8}(?:val_loader:.{0,400}?\btokens|val_tokens|val tokens|validation tokens)\s{0,4}[:=]\s{0,4}(\d[\d,]{0,18})\b",
+    r"^\s{0,8}(?:val_loader:.{0,400}?\btokens|val_tokens|val tokens|validation tokens)"
+    r"\s{0,4}[:=]\s{0,4}(\d[\d,]{0,18})\b",
     re.I,
 )
 
@@ -88,7 +90,7 @@ class Dump:
 
 @dataclass
 class Log:
-    """What one log file states. `metrics`, `sizes` (bytes), `seeds`, `facts` are in file order; `runs` counts trainings."""
+    """What one log file states, each list in file order; `sizes` in bytes, `runs` counts trainings."""
 
     name: str
     lines: int = 0

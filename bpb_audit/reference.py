@@ -16,7 +16,7 @@ BELOW_SEQUENCES = 8
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One published tokenization: `tokens` in its shards (or scored, where only that is public), `bytes` it stands for."""
+    """One published tokenization: `tokens` in its shards (or scored, where only that is public) and their `bytes`."""
 
     name: str
     vocab_size: int

@@ -115,9 +115,8 @@ def as_html(reports: list[Report]) -> str:
     ]
     for report in reports:
         parts.append(f"<h2>{html.escape(report.path)}</h2><p>{html.escape(score_line(report))}</p>")
-        parts.append(
-            f"<p class=tally>{tally(report)}{html.escape('; isolation: ' + report.isolation if report.isolation else '')}</p>"
-        )
+        held = f"; isolation: {html.escape(report.isolation)}" if report.isolation else ""
+        parts.append(f"<p class=tally>{tally(report)}{held}</p>")
         for one in sorted_findings(report):
             rows = "".join(f"<dt>{name}<dd>{html.escape(value)}" for name, value in _details(one))
             parts.append(

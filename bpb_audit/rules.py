@@ -79,7 +79,7 @@ def explain(code: str) -> str:
     wanted = code.upper()
     if wanted not in known:
         raise AuditError(
-            f"no rule {code!r}; known rules: {', '.join(known)}. Try: pglab audit --explain {next(iter(known), 'PG101')}"
+            f"no rule {code!r}; there are {', '.join(known)}. Try: pglab audit --explain {next(iter(known), '')}"
         )
     one = known[wanted]
     return f"{one.code} {one.title}\n\n{one.page}\n"
@@ -88,7 +88,7 @@ def explain(code: str) -> str:
 def pages() -> str:
     """RULES.md: every rule's page, by code. Generated with `python -m bpb_audit --explain all`."""
     head = (
-        "# The rules\n\nGenerated from the rules' docstrings: `python -m bpb_audit --explain all > bpb_audit/RULES.md`.\n"
+        "# The rules\n\nGenerated from their docstrings: `python -m bpb_audit --explain all > bpb_audit/RULES.md`.\n"
         "Verdicts: PASS (evidence agrees), FAIL (evidence contradicts), UNCHECKED (no evidence; never a pass).\n"
     )
     parts = [f"\n## {one.code} {one.title}\n\n{one.page}\n" for one in all_rules()]

@@ -35,10 +35,9 @@ def recomputed(evidence: Evidence) -> tuple[float | None, str]:
         if not references:
             return None, ""
         both = ", ".join(f"bpb_{kind} {loss / LN2 / one.bytes_per_token:.6f}" for kind, one in references)
-        kind, one = references[0]
+        one = references[0][1]
         return loss / LN2 / one.bytes_per_token, f"{one.basis} ({both})"
-    scored = []
-    basis = ""
+    reference = None
     for log, metric in hits:
         context = context_of(log, evidence.submission)
         interval = of_metric(metric)
@@ -46,6 +45,9 @@ def recomputed(evidence: Evidence) -> tuple[float | None, str]:
             return None, ""
         if judge(interval, context.reference, context.tokens).match is not Match.GOOD:
             return None, ""
-        scored.append(float(metric.loss or 0) / LN2 / context.reference.bytes_per_token)
-        basis = context.reference.basis
-    return sum(scored) / len(scored), f"{basis}, mean of {len(scored)} run(s)" if len(scored) > 1 else basis
+        reference = context.reference
+    if reference is None:
+        return None, ""
+    mean = sum(float(metric.bpb) for _, metric in hits) / len(hits)
+    runs = f", mean of {len(hits)} runs" if len(hits) > 1 else ""
+    return mean, f"the logged score{runs}; its bytes agree with {reference.basis}"

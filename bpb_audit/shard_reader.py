@@ -7,7 +7,7 @@ matches it too, so it is taken out of that).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from .errors import AuditError
 
 HEADER_BYTES, MAGIC, VERSION = 1024, 20240520, 1
 CHUNK = 1 << 20  # tokens read at a time, 2 MiB
-LONGEST = 1 << 26  # tokens of one document
+LONGEST = 1 << 22  # tokens of one document; a longer stretch without a mark is torn, to keep memory small
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +117,21 @@ class Batch:
     """Whole documents cut from a stream.
 
     ids: (n,) uint16. starts: (d + 1,) int64, document j is ids[starts[j]:starts[j+1]]. first: position of ids[0] in the
-    stream. headless: the first document does not begin with BOS (only at the head of a stream).
+    stream. headless: the first document does not begin with BOS (only at the head of a stream, or behind a tear).
+    torn: the last document is too long and goes on in the next batch.
     """
 
     ids: np.ndarray
     starts: np.ndarray
     first: int
     headless: bool
+    torn: bool = False
 
 
 def documents(stream: Stream, bos: int, chunk: int = CHUNK) -> Iterator[Batch]:
     """Whole documents, many at a time; each begins with `bos`, but perhaps the very first.
 
-    Raises AuditError for a document above 67,108,864 tokens: such a stream has no documents.
+    A document above 4,194,304 tokens is torn into pieces: a stream of those has no documents, or another mark.
     """
     carry = np.zeros(0, np.uint16)
     first = 0
@@ -143,10 +145,9 @@ def documents(stream: Stream, bos: int, chunk: int = CHUNK) -> Iterator[Batch]:
             first += cut
         carry = joined[cut:]
         if len(carry) > LONGEST:
-            raise AuditError(
-                f"{stream.place(first)}: {len(carry):,} tokens without the document mark {bos}. "
-                "Wrong tokenizer, or not a shard of documents; name the right one with --tokenizer FILE."
-            )
+            yield replace(_batch(carry, bos, first), torn=True)
+            first += len(carry)
+            carry = carry[:0]
     if len(carry):
         yield _batch(carry, bos, first)
 

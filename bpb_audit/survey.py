@@ -63,6 +63,7 @@ class Survey:
     paired_decoded: int = 0
     paired_table: int = 0
     paired_sidecar: int = 0
+    table_rows: list[Row] = field(default_factory=list)  # first documents where table and raw differ
     sidecar_rows: list[Row] = field(default_factory=list)  # first documents where sidecar and raw differ
     sidecar_trimmed: int = 0  # documents whose sidecar leaves out the white space at both ends
     sidecar_normalised: int = 0  # documents whose sidecar counts what the tokens decode to
@@ -70,6 +71,7 @@ class Survey:
     losses: list[tuple[Row, Loss]] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)  # loose text key -> document, for those not found in place
     strangers: int = 0  # documents that are another text than the raw one in their place
+    torn: int = 0  # stretches too long for a document
     unpaired: int = 0  # documents of the shards beyond the raw documents
     bad_utf8: int = 0
     bad_case: int = 0  # documents whose case operators cannot be undone
@@ -135,14 +137,14 @@ class _Pass:
         """Count one batch of whole documents."""
         found, ids = self.found, batch.ids
         found.headless |= batch.headless and batch.first == 0
+        found.torn += batch.torn
         found.counts += np.bincount(ids, minlength=IDS)
         if self.given is not None:
             found.given = (found.given or 0) + self.given.total(ids, self.before)
         side = self.follower.take(len(ids)) if self.follower else None
         if side is not None:
             found.sidecar_sums += np.bincount(ids, side, minlength=IDS)
-        if self.wide is not None or side is not None:
-            self._documents(batch, side)
+        self._documents(batch, side)
         if self.plan.vocabulary is not None:
             _neighbours(ids, found, self.plan.vocabulary)
         found.tokens += len(ids)
@@ -160,6 +162,8 @@ class _Pass:
             found.table = (found.table or 0) + sum(table_sums)
             flat, token_ends = gather(self.wide, batch.ids)
             text, ends = flat.tobytes(), np.append(0, token_ends)[starts].tolist()
+        elif self.given is not None:
+            table_sums = per_document(self.given.each(batch.ids, self.before), starts).tolist()
         for j in range(len(starts) - 1):
             row = Row(
                 found.documents + j,
@@ -211,7 +215,7 @@ def _hold(row: Row, document: Document, decoded: bytes | None, found: Survey, he
     if decoded is not None and decoded != document.raw:
         found.bad_utf8 += not _is_utf8(decoded)
         level = compare(document.text, as_text(decoded), head_cut=head, tail_cut=tail)
-    found.levels[level] += 1
+    found.levels[level] += decoded is not None
     if level is Level.LOSSY and decoded is not None:
         if len(found.lost) < LOST_KEPT:
             found.lost[key_of(as_text(decoded))] = row.document
@@ -232,6 +236,8 @@ def _sum(row: Row, trimmed: int, found: Survey) -> None:
     found.paired_outer += raw - trimmed
     found.paired_decoded += row.decoded or 0
     found.paired_table += row.table or 0
+    if row.table != raw and len(found.table_rows) < KEPT:
+        found.table_rows.append(row)
     if row.sidecar is None:
         return
     found.paired_sidecar += row.sidecar
