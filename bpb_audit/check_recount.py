@@ -255,6 +255,11 @@ def special_text(evidence: Evidence) -> Iterator[Finding]:
     if vocabulary is None:
         yield unchecked("no tokenizer that tells special ids from text.", fix=NEED_TOKENIZER)
         return
+    if wrong_pair(found):
+        yield unchecked(
+            "this tokenizer cannot have made these shards (PG607); its special ids mean nothing.", fix=RIGHT
+        )
+        return
     inner = {
         i: int(survey.counts[i])
         for i in range(min(len(vocabulary), 1 << 16))

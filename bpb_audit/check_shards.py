@@ -142,6 +142,11 @@ def unknown(evidence: Evidence) -> Iterator[Finding]:
     if vocabulary is None:
         yield unchecked("no tokenizer that says which id is unknown.", fix=NEED_TOKENIZER)
         return
+    if wrong_pair(found):
+        yield unchecked(
+            "this tokenizer cannot have made these shards (PG607), so its unknown id says nothing.", fix=RIGHT
+        )
+        return
     times = 0 if vocabulary.unknown is None else int(found.survey.counts[vocabulary.unknown])
     where, told = found.inputs.stream.files[0].name, f"{times:,} of {found.survey.tokens:,} tokens"
     if times > UNKNOWN_SHARE * found.survey.tokens:

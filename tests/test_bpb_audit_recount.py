@@ -22,6 +22,7 @@ from tests.audit_makers import (
     SPACE,
     UNKNOWN,
     USER,
+    damaged,
     docs_bytes,
     greedy,
     honest_sidecar,
@@ -165,6 +166,25 @@ def test_a_shipped_table_that_differs_only_where_nothing_occurs_passes(tmp_path:
     assert verdicts("PG103", folder) == [Verdict.PASS]
 
 
+def test_a_table_without_a_tokenizer_is_held_against_the_documents(tmp_path: Path) -> None:
+    folder = write_set(tmp_path, DOCS, greedy(PIECES), MODEL)
+    (folder / "tokenizer.model").unlink()
+    view = parse_tokenizer(MODEL, "m")
+    place = folder / "public.meta.npz"
+    place.write_bytes(npz_of(view))
+    [finding] = run("PG103", folder)
+    assert finding.verdict is Verdict.PASS
+    assert "every document exactly" in finding.says
+    assert verdicts("PG103", folder, docs=None) == [Verdict.UNCHECKED]
+    place.write_bytes(npz_of(view, byte_wrong))
+    [finding] = run("PG103", folder)
+    assert finding.verdict is Verdict.FAIL
+    assert "document 2 (line 3): raw 38, table 72 bytes" in finding.says
+    place.write_bytes(npz_of(view, lambda base: base.__setitem__(slice(4, 260), 0)))
+    assert verdicts("PG103", folder) == [Verdict.UNCHECKED]  # fewer bytes flatter nobody, and prove nothing
+    assert verdicts("PG111", folder) == [Verdict.UNCHECKED]
+
+
 def shifted(text: str, ids: list[int]) -> list[int]:
     return [len(text.encode()) + 1, *[0] * (len(ids) - 1)] if ids else []
 
@@ -299,6 +319,22 @@ def test_a_damaged_file_is_told_once_by_every_rule(tmp_path: Path) -> None:
     [finding] = run("PG101", folder)
     assert finding.verdict is Verdict.UNCHECKED
     assert "docs.jsonl:4" in finding.says
+
+
+def test_any_damage_to_any_file_is_findings_and_never_another_error(tmp_path: Path) -> None:
+    folder = write_set(tmp_path, DOCS[:4], greedy(PIECES), MODEL, sidecar=honest_sidecar, train=DOCS[4:6])
+    (folder / "token_table.npz").write_bytes(npz_of(parse_tokenizer(MODEL, "m")))
+    (folder / "manifest.json").write_text('{"files": {"fineweb_val_000000.bin": {"tokens": 3}}, "corpus": {}}')
+    mine = [rule for rule in all_rules() if rule.check.__module__.rpartition(".")[2] in MODULES]
+    for place in sorted(folder.iterdir()):
+        whole = place.read_bytes()
+        for broken in list(damaged(whole, 40))[::25]:
+            place.write_bytes(broken)
+            evidence = Evidence(folder / "nothing", docs=folder / "docs.jsonl", shards=folder, seq_len=16)
+            for rule in mine:
+                for finding in run_rule(rule, evidence):
+                    assert finding.says
+        place.write_bytes(whole)
 
 
 def test_official_tokenizers_on_real_documents_pass(real_data: Path, tmp_path: Path) -> None:

@@ -130,6 +130,15 @@ def test_damage_gives_a_value_or_the_one_error(tmp_path: Path) -> None:
         assert sum(map(len, open_stream([place]).chunks())) == count
 
 
+def test_a_stretch_without_marks_is_torn_to_keep_memory_small(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("bpb_audit.shard_reader.LONGEST", 8)
+    stream = open_stream(files(tmp_path, [[1, *[5] * 30, 1, 5]]))
+    batches = list(documents(stream, 1, 4))
+    assert [int(token) for batch in batches for token in batch.ids] == [1, *[5] * 30, 1, 5]
+    assert max(len(batch.ids) for batch in batches) <= 12
+    assert sum(batch.torn for batch in batches) == 2
+
+
 def test_a_stream_without_marks_is_one_document(tmp_path: Path) -> None:
     stream = open_stream(files(tmp_path, [[5] * 10]))
     [batch] = documents(stream, 1, 3)
