@@ -14,6 +14,7 @@ KINDS = {"is_control", "IsControl", "is_byte", "IsByte", "is_unused", "is_unknow
 ROLES = {
     "sp": re.compile(r"^(sp|tok|tokenizer|processor|sp_model|proc|spm_model|model|enc|sentencepiece)$"),
     "size": re.compile(r"^(vocab_size|V|n_vocab|vocab|size|num_tokens)$"),
+    "path": re.compile(r"^(place|path|tokenizer_path|model_path|tok_path|sp_path|model_file|spm_path)$"),
     "device": re.compile(r"^(device|dev|dtype)$"),
 }
 SPACE_TABLE = re.compile(r"lead|space", re.I)
@@ -28,6 +29,8 @@ PLAIN_IMPORTS = {
     "torch",
     "sys",
     "string",
+    "sentencepiece",
+    "pathlib",
 }
 
 
@@ -84,7 +87,7 @@ def cut_out(function: ast.FunctionDef, tree: ast.Module) -> Builder:
     odd += [
         one.arg for one, value in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if value is None
     ]
-    if roles[:1] != ["sp"]:
+    if roles[:1] not in (["sp"], ["path"]):
         odd = odd or [positional[0].arg]
     top = _module_names(tree)
     wanted, queue = {function.name}, [function.name]

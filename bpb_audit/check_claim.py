@@ -180,10 +180,21 @@ def seeds_agree(evidence: Evidence) -> Iterator[Finding]:
     yield from twins(submission)
     if agreed:
         yield passed(f"{agreed} claimed seed(s) ran under that seed by their logs")
+    elif not scores and (told := _single(submission)):
+        yield passed(told)
     elif not scores:
         yield unchecked("no per-seed scores are claimed", fix="state seed_results: {seed: {val_bpb, val_loss}}")
     else:
         yield unchecked("no log that states its seed holds a claimed per-seed score", fix=NO_LOGS)
+
+
+def _single(submission: Submission) -> str | None:
+    """What can be said of a claim of one run: the seed of the log that holds it; None when no such log states one."""
+    main = submission.claim.main if submission.claim else None
+    found = find(main, submission.logs) if main else None
+    if found is None or found.log is None or len(found.log.seed_values) != 1:
+        return None
+    return f"one run is claimed, and the log that holds its score ran with seed {found.log.seed_values[0]}"
 
 
 def twins(submission: Submission) -> Iterator[Finding]:

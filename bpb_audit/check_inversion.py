@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .context import Context, context_of, recounted
+from .context import Context, context_of, facts, recounted
 from .evidence import Evidence
 from .finding import Finding, Verdict, failed, passed, unchecked
 from .inversion import LN2, Interval, Judgement, Match, Reference, bytes_per_token, judge, of_metric
@@ -203,19 +203,17 @@ def whole_split(evidence: Evidence) -> Iterator[Finding]:
     """The number of validation tokens in the log is that of the published split of its vocabulary.
 
     A token budget, a few hundred batches, or one shard of several scores an easier or harder part of the text, and such
-    a number cannot be compared. Runs on another text than the published one are not judged here.
+    a number cannot be compared. With `--shards` the log is held to the given shards; other texts are not judged.
     Fix: evaluate every token of every fineweb_val_*.bin.
     """
     submission = evidence.submission
+    if evidence.own_text:
+        yield from _given_split(evidence)
+        return
     known = 0
     for log in submission.logs:
         context = context_of(log, submission)
-        if (
-            context.partial is not None
-            and context.tokens is not None
-            and context.split is not None
-            and not evidence.own_text
-        ):
+        if context.partial is not None and context.tokens is not None and context.split is not None:
             line = next((one.line for one in log.facts if one.name == "val_tokens"), 1)
             yield failed(
                 f"{context.tokens:,} tokens are {context.partial:.1%} of {context.split.name}: partial coverage",
@@ -233,3 +231,27 @@ def whole_split(evidence: Evidence) -> Iterator[Finding]:
         yield unchecked(
             "no log states a number of validation tokens that can be placed on the published split", fix=GIVE
         )
+
+
+def _given_split(evidence: Evidence) -> Iterator[Finding]:
+    """Tokens in the logs against the targets of the given shards; a tail of one sequence may be dropped."""
+    truth = evidence.truth
+    told = [
+        (log, line, int(one.value))
+        for log in evidence.submission.logs
+        for line, one in [(one.line, one) for one in log.facts if one.name == "val_tokens"][-1:]
+    ]
+    if truth is None or not told:
+        yield unchecked("no shards, or no log that states its validation tokens", fix=GIVE)
+        return
+    odd = [hit for hit in told if not truth.tokens - 1 - facts(hit[0])[2] < hit[2] <= truth.tokens]
+    for log, line, tokens in odd:
+        yield failed(
+            f"{tokens:,} tokens were scored, the given shards hold {truth.tokens:,}: partial coverage, or other shards",
+            f"{log.name}:{line}",
+            f"{tokens:,} tokens",
+            f"{truth.targets:,} targets",
+            "evaluate every token of the validation shards, or give the shards that were scored",
+        )
+    if not odd:
+        yield passed(f"{told[0][2]:,} tokens were scored, of {truth.tokens:,} in the given shards", told[0][0].name)

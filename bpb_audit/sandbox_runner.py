@@ -86,6 +86,21 @@ def fake_torch():
     return torch
 
 
+def fake_sentencepiece(pieces):
+    """A module named sentencepiece whose processor is the given vocabulary, whatever file it is asked to load."""
+    import types
+
+    module = types.ModuleType("sentencepiece")
+
+    def processor(*_, **__):
+        made = Pieces(pieces)
+        made.Load = made.load = made.LoadFromFile = lambda *_, **__: True
+        return made
+
+    module.SentencePieceProcessor = processor
+    return module
+
+
 class Pieces:
     """Answers to SentencePiece's questions from a list of (piece, kind)."""
 
@@ -193,10 +208,12 @@ def numbers(value):
 def work(task):
     """Run the task's function; returns its arrays as JSON can hold them."""
     sys.modules["torch"] = fake_torch()
+    sys.modules["sentencepiece"] = fake_sentencepiece(task["pieces"])
     space = {"__name__": "submission", "torch": sys.modules["torch"], "np": np}
+    space |= {"spm": sys.modules["sentencepiece"], "sentencepiece": sys.modules["sentencepiece"]}
     limit()
     exec(compile(task["code"], "submission", "exec"), space)  # the whole point of this process
-    given = {"sp": Pieces(task["pieces"]), "size": task["size"], "device": "cpu"}
+    given = {"sp": Pieces(task["pieces"]), "size": task["size"], "device": "cpu", "path": "tokenizer.model"}
     value = space[task["function"]](*[given[role] for role in task["roles"]])
     return [{"kind": one.dtype.kind, "values": one[: 1 << 20].tolist()} for one in numbers(value)]
 
