@@ -83,11 +83,61 @@ def _spm(preset: str) -> tuple[Callable[[], dict[str, Any]], Callable[[Iterable[
     return options, train
 
 
+def _train_bpe_case(texts: Iterable[str], size: int) -> bytes:
+    from .case_level import train
+
+    return train(texts, size)
+
+
+def _bpe_case_options() -> dict[str, Any]:
+    from .case_level import OPTIONS
+
+    return OPTIONS
+
+
+def _open_case_level(data: bytes, where: str) -> Tokenizer:
+    from .case_level import CaseLevelTokenizer
+
+    return CaseLevelTokenizer(data, where)
+
+
+def _train_caseops(texts: Iterable[str], size: int) -> bytes:
+    from . import caseops, train_spm
+
+    return train_spm.train(map(caseops.encode, texts), size, _caseops_options())
+
+
+def _caseops_options() -> dict[str, Any]:
+    from . import caseops, train_spm
+
+    return {**train_spm.CHALLENGE, "user_defined_symbols": list(caseops.OPERATORS)}
+
+
+def _open_caseops(data: bytes, where: str) -> Tokenizer:
+    from .transformed import CaseOpsTokenizer
+
+    return CaseOpsTokenizer(_open_spm(data, where))
+
+
 KINDS: dict[str, Kind] = {
     "bytes": Kind(JSON, "256 bytes and four special ids; no training", dict, _train_bytes, _open_bytes),
     "bpe": Kind(JSON, "byte-level BPE, GPT-2 split; lossless", _bpe_options, _train_bpe, _open_byte_level),
     "sp_bpe": Kind(MODEL, "SentencePiece BPE as the challenge trains it", *_spm("CHALLENGE"), _open_spm),
     "sp_bpe_lossless": Kind(MODEL, "SentencePiece BPE that changes no text", *_spm("LOSSLESS"), _open_spm),
+    "bpe_case": Kind(
+        JSON,
+        "byte-level BPE with case as separate signs; lossless",
+        _bpe_case_options,
+        _train_bpe_case,
+        _open_case_level,
+    ),
+    "sp_bpe_caseops": Kind(
+        MODEL,
+        "SentencePiece BPE on CaseOps text, as the records have it",
+        _caseops_options,
+        _train_caseops,
+        _open_caseops,
+    ),
 }
 
 
