@@ -3,7 +3,7 @@
 import json as json_module
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -271,3 +271,84 @@ def site(*paths: Path, out: Path) -> int:
     pages, size = write_site(list(paths) or [Path()], out)
     print(f"{out / 'index.html'}  {pages} pages, {size:,} bytes")
     return 0
+
+
+@record.command
+def pack(
+    folder: Path,
+    /,
+    *,
+    out: Path | None = None,
+    artifact: Path | None = None,
+    packed: Annotated[bool, Parameter(negative=())] = False,
+    shards: Path | None = None,
+    config: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Write the bytes that are counted, under the cap, and prove that the folder alone gives its score.
+
+    Given a script instead of a folder, it is read and described, and never run.
+
+    Parameters
+    ----------
+    folder
+        A record folder, or a train_gpt.py of anybody's.
+    out
+        The packed folder to write.
+    artifact
+        The compressed model; found in the folder when left out.
+    packed
+        Ship the script in a self-extracting form, the readable text beside it.
+    shards
+        Validation shards to prove the score on; without them nothing is proved, and the exit status is 1.
+    config
+        The run's config.json, when it changed the settings in the script.
+    json
+        Print one JSON document.
+    """
+    from .errors import RecordError
+    from .pack import inspect, pack_record
+    from .submission import CAP
+
+    if folder.is_file():
+        told = inspect(folder)
+        if json:
+            print(json_module.dumps(told, indent=1))
+        else:
+            form = f"packed, {told['bytes_inside']:,} bytes inside" if told["packed"] else "plain"
+            print(f"{folder}: {told['bytes']:,} bytes, {form}; {'compiles' if told['compiles'] else told['error']}")
+            print(f"imports {', '.join(told['imports']) or 'nothing'}; network: {'; '.join(told['network']) or 'none'}")
+        return 0 if told["compiles"] and not told["network"] else 1
+    if out is None:
+        raise RecordError("--out is missing; give the folder to write, for example --out packed/2026-03-18_Name.")
+    made = pack_record(folder, out, artifact, packed)
+    answer = {"path": str(made.path), "artifact": made.artifact, "bytes_code": made.bytes_code}
+    answer |= {"bytes_model": made.bytes_model, "bytes_total": made.total, "left": CAP - made.total}
+    if not json:
+        print(f"{made.path}: {made.bytes_code:,} (train_gpt.py) + {made.bytes_model:,} ({made.artifact}) = "
+              f"{made.total:,} bytes, {CAP - made.total:,} left under {CAP:,}")  # fmt: skip
+    if shards is None:
+        if json:
+            print(json_module.dumps({**answer, "proof": None}, indent=1))
+        else:
+            print("not proved: give --shards to score the folder alone.", file=sys.stderr)
+        return 1
+    return _prove(made.path, made.artifact, shards, config, answer, json)
+
+
+def _prove(path: Path, artifact: str, shards: Path, config: Path | None, answer: dict[str, Any], json: bool) -> int:
+    from .folder import open_folder
+    from .proof import prove
+
+    claims = open_folder(path).claims
+    proof = prove(path, artifact, shards, config)
+    claimed = float(claims.val_bpb) if claims and claims.val_bpb else None
+    got = float(proof.score["bpb_table"])
+    same = claimed is not None and abs(got - claimed) <= 1e-4
+    if json:
+        told = {"isolation": proof.isolation, "claimed_bpb": claimed, "reproduced": same, **proof.score}
+        print(json_module.dumps({**answer, "proof": told}, indent=1))
+    else:
+        print(f"alone it scores {got:.8f} bits per byte ({proof.isolation}); claimed {claimed}.")
+        print("reproduced." if same else "not reproduced: the two differ by more than 0.0001.")
+    return 0 if same else 1

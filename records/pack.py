@@ -1,0 +1,144 @@
+"""Pack a record: the very bytes that are counted, in one folder, under the cap, and proved to give the score.
+
+What is counted is `train_gpt.py` as it lies in the folder and the artifact beside it. `--packed` replaces the script by
+a self-extracting form, keeps the readable text as `train_gpt_readable.py`, and counts the form that is written. The
+packed file is opened again and compared before anything is believed.
+"""
+
+import base64
+import json
+import lzma
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import RecordError
+from .folder import open_folder
+from .new import ARTIFACTS
+from .script_reader import Source, open_packed, parse, read_source
+from .submission import CAP
+
+READABLE = "train_gpt_readable.py"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The folder written, and its counted bytes."""
+
+    path: Path
+    artifact: str
+    bytes_code: int
+    bytes_model: int
+
+    @property
+    def total(self) -> int:
+        """Code and model."""
+        return self.bytes_code + self.bytes_model
+
+
+def self_extracting(text: str) -> str:
+    """A script that runs `text`: lzma, base85, one exec. Raises RecordError when it would not open to the same text."""
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+    data = base64.b85encode(lzma.compress(text.encode(), lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)).decode()
+    script = f'import lzma,base64\nexec(compile(lzma.decompress(base64.b85decode("{data}")),__file__,"exec"))\n'
+    tree, _, _ = parse(script)
+    if tree is None or open_packed(tree) != text:
+        raise RecordError("the packed script does not open to the same text. Ship the plain one.")
+    return script
+
+
+def find_artifact(folder: Path, given: Path | None) -> Path:
+    """The artifact: the one given, or the only known one in the folder. Raises RecordError."""
+    if given is not None:
+        if not given.is_file():
+            raise RecordError(f"{given}: no such artifact.")
+        return given
+    there = [folder / name for name in ARTIFACTS if (folder / name).is_file()]
+    if len(there) != 1:
+        names = ", ".join(item.name for item in there) or "none"
+        raise RecordError(f"{folder}: artifacts found: {names}; wanted one. Name it with --artifact.")
+    return there[0]
+
+
+def pack_record(folder: Path, out: Path, artifact: Path | None = None, packed: bool = False) -> Packed:
+    """Copy a record folder to `out` with its artifact and true sizes; returns what was written.
+
+    `submission.json` gets the counted bytes; all other files are copied as they are. Raises RecordError when something
+    is missing, when `out` is there, or when code and model reach 16,000,000 bytes; then nothing is written.
+    """
+    record = open_folder(folder)
+    if not record.files.get("train_gpt.py"):
+        raise RecordError(f"{folder}: no train_gpt.py. `pglab record new` makes a folder from a run.")
+    if out.exists():
+        raise RecordError(f"{out} is already there. Give another --out.")
+    weights = find_artifact(folder, artifact)
+    text = (folder / "train_gpt.py").read_text("utf-8")
+    source = read_source("train_gpt.py", text)
+    if source.error and not source.newer:
+        raise RecordError(f"{folder / 'train_gpt.py'}: does not compile ({source.error}). Mend it first.")
+    script = self_extracting(text) if packed else text
+    code, model = len(script.encode()), weights.stat().st_size
+    if code + model >= CAP:
+        raise RecordError(
+            f"{code:,} (train_gpt.py) + {model:,} ({weights.name}) = {code + model:,} bytes; "
+            f"the cap is strictly below {CAP:,}. Try --packed, or a tighter codec: pglab codec sweep"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".pack-", dir=out.parent))
+    try:
+        for name in record.files:
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, aside / name)
+        shutil.copyfile(weights, aside / weights.name)
+        (aside / "train_gpt.py").write_text(script, "utf-8")
+        if packed:
+            (aside / READABLE).write_text(text, "utf-8")
+        rewrite_sizes(aside, code, code + model)
+        for item in aside.rglob("*"):
+            if item.is_file():
+                with item.open("rb") as file:
+                    os.fsync(file.fileno())
+        aside.chmod(0o755)
+        aside.replace(out)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return Packed(out, weights.name, code, model)
+
+
+def rewrite_sizes(folder: Path, code: int, total: int) -> None:
+    """Put the counted bytes into submission.json, every other field as it was."""
+    place = folder / "submission.json"
+    if not place.is_file():
+        return
+    try:
+        value = json.loads(place.read_text("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"submission.json cannot be read ({error}).") from error
+    if isinstance(value, dict):
+        place.write_text(json.dumps({**value, "bytes_total": total, "bytes_code": code}, indent=2) + "\n", "utf-8")
+
+
+def inspect(script: Path) -> dict[str, Any]:
+    """What a script says of itself, read and never run: sizes, whether it was packed, imports, network calls."""
+    from .rules_script import NETWORK_MODULES, network_call
+
+    if script.stat().st_size > 16 << 20:
+        raise RecordError(f"{script}: {script.stat().st_size:,} bytes; larger than any submission may be.")
+    text = script.read_bytes().decode("utf-8", "replace")
+    source: Source = read_source(script.name, text)
+    calls = [f"line {call.lineno}: {what}" for call in source.calls if (what := network_call(call))]
+    calls += [f"line {line}: import {name}" for line, name in source.modules if name.split(".")[0] in NETWORK_MODULES]
+    return {
+        "path": str(script),
+        "bytes": script.stat().st_size,
+        "packed": source.inner is not None,
+        "bytes_inside": len(source.body.encode()),
+        "compiles": not source.error,
+        "error": source.error,
+        "imports": sorted(source.imports),
+        "network": calls,
+    }

@@ -1,0 +1,122 @@
+"""The proof of a record: the folder alone, in a process of its own, gives its score again.
+
+The folder is copied to a temporary place. A new Python starts there in isolated mode, with an empty environment; the
+lab's packages are refused at import, and so is every connection to a network. It loads the copied train_gpt.py without
+running its main part, decodes the artifact with the script's own code, and scores the given shards. Nothing of the lab
+helps it: if the script needs a file that is not in the folder, the proof fails.
+
+Only a script that this lab built is run. One from elsewhere is read, never executed.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import RecordError
+from .script_reader import read_source
+
+LAB = ("model", "compress", "tokenizers_lab", "bpb_audit", "records", "pglab", "pglab_tour", "pglab_doctor")
+OURS = ("# ---- model/", "def read_artifact(", "def score_file(", "def layered_config(")
+SECONDS = 1800
+
+# runs inside the copy; `-I` leaves out the working folder, the environment and user packages
+DRIVER = r"""
+import importlib.util, json, os, pathlib, sys, types
+lab, artifact, root = json.loads(sys.argv[1])
+sys.path[:] = [p for p in sys.path if pathlib.Path(p or ".").resolve() != pathlib.Path(root)]
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in lab:
+            raise ModuleNotFoundError("the lab is not importable here: " + name)
+sys.meta_path.insert(0, Refuse())
+def no_network(event, args):
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "urllib.Request"):
+        raise PermissionError("no network here: " + event)
+sys.addaudithook(no_network)
+spec = importlib.util.spec_from_file_location("train_gpt", "train_gpt.py")
+script = importlib.util.module_from_spec(spec)
+sys.modules["train_gpt"] = script
+spec.loader.exec_module(script)
+config = script.layered_config(script.RECIPE, os.environ)
+text = script.read_validation(config)
+ranks = script.open_ranks(config, {})
+model = script.GPT(config).to(ranks.device)
+log = types.SimpleNamespace(line=lambda *words, **more: None)
+sums, seconds = script.score_file(pathlib.Path(artifact), "proof", model, config, text, ranks, log)
+print("PROOF " + json.dumps({
+    "nats": sums.nats, "tokens": sums.tokens, "bytes_raw": sums.bytes_raw, "bytes_table": sums.bytes_table,
+    "val_loss": sums.val_loss, "bpb_raw": sums.bpb_raw, "bpb_table": sums.bpb_table, "seconds": seconds,
+    "python": sys.version.split()[0], "device": str(ranks.device)}))
+"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the lone folder scored: `score` the sums and ratios, `isolation` how it was held."""
+
+    score: dict[str, Any]
+    isolation: str
+
+
+def is_ours(script: Path) -> bool:
+    """True when the script, opened if packed, is a bundle of this lab."""
+    body = read_source(script.name, script.read_text("utf-8", "replace")).body
+    return all(mark in body for mark in OURS)
+
+
+def no_network_prefix() -> tuple[list[str], str]:
+    """`unshare` words that give a process without any network, where the system allows it, and their name."""
+    words = ["unshare", "--user", "--map-root-user", "--net"]
+    tried = (
+        shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True, timeout=10).returncode == 0
+    )
+    return (words, "own network namespace, ") if tried else ([], "")
+
+
+def prove(folder: Path, artifact: str, shards: Path, config: Path | None = None) -> Proof:
+    """Score `shards` with the copied folder alone; `artifact` is the file's name in it.
+
+    Raises RecordError when the script is not ours, when it fails, or when it takes longer than half an hour; the
+    message carries the script's own last line.
+    """
+    if not is_ours(folder / "train_gpt.py"):
+        raise RecordError(
+            f"{folder / 'train_gpt.py'}: not built by this lab, so it is not run. "
+            "Its sizes and its code were read; run it yourself, in a place you can lose."
+        )
+    root = Path(__file__).resolve().parent.parent
+    prefix, held = no_network_prefix()
+    with tempfile.TemporaryDirectory(prefix="pglab-proof-") as place:
+        alone = Path(place) / "record"
+        shutil.copytree(folder, alone)
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": place,
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+            "DATA_PATH": str(shards.resolve()),
+        }
+        if config is not None:
+            environment["PGLAB_CONFIG"] = str(config.resolve())
+        words = json.dumps([LAB, artifact, str(root)])
+        try:
+            done = subprocess.run(
+                [*prefix, sys.executable, "-I", "-c", DRIVER, words],
+                cwd=alone,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RecordError(f"the lone folder did not score within {SECONDS} s. Use fewer shards.") from error
+    found = [line for line in done.stdout.splitlines() if line.startswith("PROOF ")]
+    if done.returncode or not found:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RecordError(f"the folder alone cannot score: {last}. What it needs must be in the folder.")
+    return Proof(json.loads(found[-1][6:]), f"{held}isolated Python, lab refused at import, connections refused")

@@ -1,0 +1,118 @@
+"""Pack: the bytes that are counted are the bytes written; a stranger's code is read and never run."""
+
+import base64
+import json
+import lzma
+import subprocess
+import sys
+
+import pytest
+
+from records.errors import RecordError
+from records.pack import READABLE, inspect, pack_record, self_extracting
+from records.proof import DRIVER, is_ours, prove
+from records.script_reader import read_source
+
+SCRIPT = (
+    '"""A script of many words, some of them \u2581 odd."""\nimport sys\n\nprint("hello", len(sys.argv))\n'
+    + "# word\n" * 99
+)
+
+
+@pytest.fixture
+def record(tmp_path):
+    """A small record folder with its artifact."""
+    folder = tmp_path / "2026-03-18_Small"
+    folder.mkdir()
+    (folder / "README.md").write_text("# Small\n")
+    (folder / "train.log").write_text("step:1/2 train_loss:2.0 train_time:1ms\n")
+    (folder / "train_gpt.py").write_text(SCRIPT)
+    (folder / "submission.json").write_text('{"author": "Ada", "val_bpb": 1.25000000, "bytes_total": 1}')
+    (folder / "final_model.pgc").write_bytes(b"w" * 1000)
+    return folder
+
+
+def test_the_plain_folder_is_copied_with_true_sizes(record, tmp_path):
+    made = pack_record(record, tmp_path / "out")
+    assert (made.path / "train_gpt.py").read_bytes() == SCRIPT.encode()
+    assert made.total == len(SCRIPT.encode()) + 1000
+    told = json.loads((made.path / "submission.json").read_text())
+    assert told["bytes_total"] == made.total
+    assert told["bytes_code"] == (made.path / "train_gpt.py").stat().st_size
+    assert told["author"] == "Ada"
+
+
+def test_the_packed_script_is_what_is_counted_and_runs(record, tmp_path):
+    made = pack_record(record, tmp_path / "out", packed=True)
+    script = made.path / "train_gpt.py"
+    assert made.bytes_code == script.stat().st_size < len(SCRIPT.encode())
+    assert (made.path / READABLE).read_text() == SCRIPT
+    assert read_source("train_gpt.py", script.read_text()).inner == SCRIPT
+    said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    assert said == "hello 1\n"
+
+
+def test_the_cap_is_strict(record, tmp_path):
+    size = len(SCRIPT.encode())
+    (record / "final_model.pgc").write_bytes(b"\0" * (16_000_000 - size))
+    with pytest.raises(RecordError, match="16,000,000 bytes"):
+        pack_record(record, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (record / "final_model.pgc").write_bytes(b"\0" * (16_000_000 - size - 1))
+    assert pack_record(record, tmp_path / "out").total == 15_999_999
+
+
+def test_what_is_missing_is_named(record, tmp_path):
+    (record / "final_model.int8.ptz").write_bytes(b"x")
+    with pytest.raises(RecordError, match="Name it with --artifact"):
+        pack_record(record, tmp_path / "out")
+    (record / "train_gpt.py").write_text("def (:\n")
+    with pytest.raises(RecordError, match="does not compile"):
+        pack_record(record, tmp_path / "out", record / "final_model.pgc")
+    (record / "train_gpt.py").unlink()
+    with pytest.raises(RecordError, match=r"no train_gpt\.py"):
+        pack_record(record, tmp_path / "out")
+
+
+def test_a_strangers_script_is_read_and_never_run(tmp_path):
+    flag = tmp_path / "ran"
+    inner = f"import socket\nopen({str(flag)!r}, 'w')\nsocket.create_connection(('x', 1))\n" + "# pad\n" * 60
+    script = tmp_path / "train_gpt.py"
+    script.write_text(self_extracting(inner))
+    told = inspect(script)
+    assert told["packed"]
+    assert told["bytes_inside"] == len(inner)
+    assert any("socket" in call for call in told["network"])
+    assert not is_ours(script)
+    with pytest.raises(RecordError, match="not built by this lab"):
+        prove(tmp_path, "x", tmp_path)
+    assert not flag.exists()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_layers_of_packing_are_opened(layers, tmp_path):
+    text = "x = 1\n" + "# pad\n" * 60
+    packed = text
+    for _ in range(layers):
+        packed = self_extracting(packed) if packed != text else self_extracting(text)
+    assert read_source("t", packed).body == text
+
+
+def test_a_bomb_is_bounded():
+    bomb = base64.b85encode(lzma.compress(b"#" * (64 << 20))).decode()
+    source = read_source("t", f'import lzma,base64\nexec(lzma.decompress(base64.b85decode("{bomb}")))\n')
+    assert source.inner is None or len(source.inner) <= 16 << 20
+
+
+def test_the_lone_process_refuses_the_lab_and_the_network(tmp_path):
+    """The driver's own guards, on a script that tries each."""
+    tries = {
+        "import records": "the lab is not importable",
+        "import socket; socket.create_connection(('127.0.0.1', 9))": "no network",
+    }
+    for code, says in tries.items():
+        (tmp_path / "train_gpt.py").write_text(code + "\n")
+        words = json.dumps([["records"], "x", "/nowhere"])
+        done = subprocess.run([sys.executable, "-I", "-c", DRIVER, words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode != 0
+        assert says in done.stderr
