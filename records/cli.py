@@ -317,8 +317,13 @@ def pack(
         else:
             form = f"packed, {told['bytes_inside']:,} bytes inside" if told["packed"] else "plain"
             print(f"{folder}: {told['bytes']:,} bytes, {form}; {'compiles' if told['compiles'] else told['error']}")
-            print(f"imports {', '.join(told['imports']) or 'nothing'}; network: {'; '.join(told['network']) or 'none'}")
-        return 0 if told["compiles"] and not told["network"] else 1
+            if told["imports"] is None:
+                why = "a newer Python may read it" if told["newer"] else "no Python reads it"
+                print(f"imports and network calls are unknown: {why}")
+            else:
+                network = "; ".join(told["network"]) or "none"
+                print(f"imports {', '.join(told['imports']) or 'nothing'}; network: {network}")
+        return 0 if told["compiles"] and told["network"] == [] else 1
     if out is None:
         raise RecordError("--out is missing; give the folder to write, for example --out packed/2026-03-18_Name.")
     made = pack_record(folder, out, artifact, packed)

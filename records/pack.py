@@ -97,6 +97,7 @@ def pack_record(folder: Path, out: Path, artifact: Path | None = None, packed: b
         if packed:
             (aside / READABLE).write_text(text, "utf-8")
         rewrite_sizes(aside, code, code + model)
+        note_packing(aside, code, code + model, packed)
         for item in aside.rglob("*"):
             if item.is_file():
                 with item.open("rb") as file:
@@ -122,6 +123,18 @@ def rewrite_sizes(folder: Path, code: int, total: int) -> None:
         place.write_text(json.dumps({**value, "bytes_total": total, "bytes_code": code}, indent=2) + "\n", "utf-8")
 
 
+def note_packing(folder: Path, code: int, total: int, packed: bool) -> None:
+    """Say in README.md what was packed after the run; its tables, made from the log, stay as they are."""
+    place = folder / "README.md"
+    if packed and place.is_file():
+        told = (
+            "\n## Packed\n\n`train_gpt.py` is the script that ran in a self-extracting form (lzma, base85), "
+            f"{code:,} bytes; `{READABLE}` is its text. Code and model are {total:,} bytes, {CAP - total:,} left under "
+            f"{CAP:,}. The log was written by the plain form and states its size.\n"
+        )
+        place.write_text(place.read_text("utf-8") + told, "utf-8")
+
+
 def inspect(script: Path) -> dict[str, Any]:
     """What a script says of itself, read and never run: sizes, whether it was packed, imports, network calls."""
     from .rules_script import NETWORK_MODULES, network_call
@@ -139,6 +152,7 @@ def inspect(script: Path) -> dict[str, Any]:
         "bytes_inside": len(source.body.encode()),
         "compiles": not source.error,
         "error": source.error,
-        "imports": sorted(source.imports),
-        "network": calls,
+        "newer": source.newer,
+        "imports": sorted(source.imports) if source.tree is not None else None,
+        "network": calls if source.tree is not None else None,
     }
