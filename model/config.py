@@ -68,6 +68,13 @@ class RunConfig:
     # schedule
     warmdown_iters: int = 1200  # steps of falling rate at the end, measured in time where there is a cap
     warmdown_frac: float = 0.0  # instead: this last part of the cap (of the iterations without one)
+    # switches that public records share, all off in the baseline
+    muon_weight_decay: float = 0.0  # part of a matrix that a step of rate 1 would take away
+    ema_decay: float = 0.0  # export a running average of the weights; 0: the last weights
+    min_rate: float = 0.0  # the schedule ends at this part of the full rates
+    relu_slope: float = 0.0  # slope of the MLP's ReLU below zero, before squaring
+    rope_dims: int = 0  # turn only so many coordinates of a head; 0: all
+    depth_scale: bool = False  # divide what a block's branches read by the square root of the block's number
     # where and in what precision
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, float32, bfloat16: of the matrix products
@@ -96,8 +103,11 @@ class RunConfig:
             raise ModelError("logit_softcap is 0; wanted a number above it.")
         if self.vocab_size > 65_536:
             raise ModelError(f"vocab_size is {self.vocab_size:,}; tokens are uint16, so at most 65,536.")
-        if self.warmdown_frac > 1:
-            raise ModelError(f"warmdown_frac is {self.warmdown_frac}; wanted a part between 0 and 1.")
+        for name in ("warmdown_frac", "ema_decay", "min_rate"):
+            if getattr(self, name) > 1:
+                raise ModelError(f"{name} is {getattr(self, name)}; wanted a part between 0 and 1.")
+        if self.rope_dims % 2 or self.rope_dims > head_dim:
+            raise ModelError(f"rope_dims is {self.rope_dims}; wanted an even number up to the head width {head_dim}.")
         if self.train_batch_tokens % (self.micro_batches * self.train_seq_len):
             raise ModelError(
                 f"train_batch_tokens {self.train_batch_tokens:,} is no multiple of micro_batches x train_seq_len "

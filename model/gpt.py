@@ -48,7 +48,13 @@ def rotary_tables(
 
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Each pair (i, i + width/2) of the last axis turned by its angle. x: `(B, H, T, D)`, tables `(T, D/2)`."""
+    """Each pair (i, i + width/2) of the last axis turned by its angle. x: `(B, H, T, D)`, tables `(T, D/2)`.
+
+    Tables that are narrower than half the axis turn its first coordinates only (partial rotary).
+    """
+    if 2 * cos.size(-1) < x.size(-1):
+        turned, plain = x.split([2 * cos.size(-1), x.size(-1) - 2 * cos.size(-1)], dim=-1)
+        return torch.cat((rotated(turned, cos, sin), plain), dim=-1)
     left, right = x.chunk(2, dim=-1)
     return torch.cat((left * cos + right * sin, right * cos - left * sin), dim=-1)
 
@@ -92,17 +98,21 @@ class Perceptron(nn.Module):
         super().__init__()
         self.fc = Linear(config.model_dim, config.mlp_mult * config.model_dim)
         self.proj = Linear(config.mlp_mult * config.model_dim, config.model_dim)
+        self.slope = config.relu_slope
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.proj(F.relu(self.fc(x)).square())
+        x = self.fc(x)
+        x = F.leaky_relu(x, self.slope) if self.slope else F.relu(x)
+        return self.proj(x.square())
 
 
 class Block(nn.Module):
     """Mix with x0, attend, think; learnt scales on both branches."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, number: int) -> None:
         super().__init__()
         dim = config.model_dim
+        self.scale = number**-0.5 if config.depth_scale else 1.0
         self.attn = Attention(config)
         self.mlp = Perceptron(config)
         self.attn_scale = nn.Parameter(torch.ones(dim))
@@ -112,8 +122,12 @@ class Block(nn.Module):
     def forward(self, x: Tensor, x0: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         mix = self.resid_mix.to(x.dtype)
         x = mix[0] * x + mix[1] * x0  # (B, T, C)
-        x = x + self.attn_scale.to(x.dtype) * self.attn(normed(x), cos, sin)
-        return x + self.mlp_scale.to(x.dtype) * self.mlp(normed(x))
+        x = x + self.attn_scale.to(x.dtype) * self.attn(self.read(x), cos, sin)
+        return x + self.mlp_scale.to(x.dtype) * self.mlp(self.read(x))
+
+    def read(self, x: Tensor) -> Tensor:
+        """The stream as a branch reads it."""
+        return normed(x) if self.scale == 1.0 else normed(x) * self.scale
 
 
 class GPT(nn.Module):
@@ -125,7 +139,7 @@ class GPT(nn.Module):
         self.tok_emb = nn.Embedding(config.vocab_size, config.model_dim)
         self.early = config.num_layers // 2  # blocks whose outputs are kept for the later ones
         self.skip_weights = nn.Parameter(torch.ones(self.early, config.model_dim))
-        self.blocks = nn.ModuleList([Block(config) for _ in range(config.num_layers)])
+        self.blocks = nn.ModuleList([Block(config, number + 1) for number in range(config.num_layers)])
         self.lm_head = None if config.tie_embeddings else Linear(config.model_dim, config.vocab_size)
         self.compute_dtype = torch.float32  # of matrix products; the run sets it
         self.rotary_dtype = torch.float32
@@ -142,7 +156,7 @@ class GPT(nn.Module):
     def rotary(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """The rotary tables of that length, made once a device. float32 `(T, D/2)`."""
         if (length, device) not in self.tables:
-            width = self.config.model_dim // self.config.num_heads
+            width = self.config.rope_dims or self.config.model_dim // self.config.num_heads
             self.tables[length, device] = rotary_tables(length, width, self.config.rope_base, device, self.rotary_dtype)
         return self.tables[length, device]
 

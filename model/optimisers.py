@@ -31,7 +31,8 @@ def make_optimisers(model: GPT, config: RunConfig, dtype: torch.dtype) -> tuple[
     if model.lm_head is not None:
         groups.insert(1, {"params": [model.lm_head.weight], "lr": config.head_lr, "base_lr": config.head_lr})
     adam = torch.optim.Adam(groups, betas=(config.beta1, config.beta2), eps=config.adam_eps, fused=True)
-    muon = Muon(matrices, config.matrix_lr, config.muon_momentum, config.muon_backend_steps, dtype)
+    steps, decay = config.muon_backend_steps, config.muon_weight_decay
+    muon = Muon(matrices, config.matrix_lr, config.muon_momentum, steps, dtype, decay)
     for group in muon.param_groups:
         group["base_lr"] = config.matrix_lr
     return adam, muon

@@ -10,6 +10,11 @@ from .config import RunConfig
 
 def rate_scale(config: RunConfig, step: int, elapsed_ms: float) -> float:
     """What every learning rate is multiplied with at `step`, in [0, 1]; `elapsed_ms` is training time so far."""
+    return max(falling(config, step, elapsed_ms), config.min_rate)
+
+
+def falling(config: RunConfig, step: int, elapsed_ms: float) -> float:
+    """`rate_scale` without a floor."""
     cap_ms = 1000.0 * config.max_wallclock_seconds
     if config.warmdown_frac > 0:
         done = elapsed_ms / cap_ms if cap_ms > 0 else 0.0

@@ -25,6 +25,7 @@ from compress.aside import write_aside
 from compress.errors import CodecError
 from compress.recipes import parse_recipe
 
+from .average import WeightAverage
 from .checkpoint import RunState, load_state, restore_tensors, save_state, state_tensors, write_finished
 from .checkpoint_words import finished_words
 from .config import RunConfig, layered_config
@@ -55,6 +56,7 @@ class Training:
         if ranks.device.type == "cuda" and ranks.dtype == torch.bfloat16:
             use_baseline_gpu_dtypes(self.model)
         self.adam, self.muon = make_optimisers(self.model, config, ranks.dtype)
+        self.average = WeightAverage(self.model, config.ema_decay)
         self.gradients = Gradients(list(self.model.parameters()))
         self.stream = TokenStream(Path(config.data_path), config.vocab_size)
         wanted = config.compile == "on" or (config.compile == "auto" and ranks.device.type == "cuda")
@@ -90,13 +92,22 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip_norm)
         self.adam.step()
         self.muon.step()
+        self.average.update(step)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that changes while training, by name (not copies)."""
+        return state_tensors(self.model, self.adam, self.muon) | self.average.tensors()
+
+    def restore(self, saved: dict[str, Tensor]) -> None:
+        """Put `tensors` back. Raises ModelError."""
+        restore_tensors(self.average.restore(saved), self.model, self.adam, self.muon)
 
     def warm_up(self, log: RunLog) -> None:
         """Full steps that make compiled code ready, all undone after."""
         steps = self.config.warmup_steps
         if not steps:
             return
-        before = {name: tensor.clone() for name, tensor in state_tensors(self.model, self.adam, self.muon).items()}
+        before = {name: tensor.clone() for name, tensor in self.tensors().items()}
         place = self.stream.place
         for step in range(steps):
             self.forward_backward()
@@ -104,7 +115,7 @@ class Training:
             self.muon.step()
             if steps <= 20 or (step + 1) % 10 == 0 or step + 1 == steps:
                 log.line(f"warmup_step:{step + 1}/{steps}")
-        restore_tensors(before, self.model, self.adam, self.muon)
+        self.restore(before)
         self.stream.seek(*place)
 
 
@@ -154,8 +165,7 @@ def train_loop(
 
     def save() -> None:
         if ranks.rank == 0:
-            tensors = state_tensors(training.model, training.adam, training.muon)
-            save_state(folder, snapshot(), config, tensors)
+            save_state(folder, snapshot(), config, training.tensors())
 
     begin = time.perf_counter()
     while True:
@@ -163,6 +173,8 @@ def train_loop(
         sizes = log.sizes()  # what is said from here on is said again by a run that resumes
         if done or (config.val_loss_every and step % config.val_loss_every == 0):
             ranks.settle()
+            if done:
+                training.average.put()
             batch = config.val_batch_size // config.micro_batches
             sums = score_sequential(training.model, text, config.train_seq_len, batch, ranks.rank, ranks.world)
             log.line(val_line(step, last, sums.val_loss, sums.bpb_table, now_ms))
@@ -238,15 +250,14 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
             log.cut(state.log_sizes)
         training.warm_up(log)
         if before is not None:
-            restore_tensors(before[1], training.model, training.adam, training.muon)
+            training.restore(before[1])
             training.stream.seek(*state.place)
             log.line(f"resumed: step:{state.step}/{config.iterations} train_time:{state.train_ms:.0f}ms")
         ended = train_loop(training, text, state, folder, stop, log)
         if ended is None:
             return STOPPED_BY_SIGNAL
         if ranks.rank == 0:
-            tensors = state_tensors(training.model, training.adam, training.muon)
-            save_state(folder, ended, config, tensors)
+            save_state(folder, ended, config, training.tensors())
         log.line(peak_memory(ranks.device))
         scores = finish_run(training.model, config, text, run, len(source.encode()), ranks, log)
         if ranks.rank == 0:
