@@ -1,11 +1,11 @@
 """Does the text survive? The three levels at which decoded tokens can agree with a document, and what is lost first.
 
 - exact: byte for byte.
-- loose: equal once white space and the invisible characters that SentencePiece's nmt rules drop are taken out, and both
-  sides are in one Unicode compatibility form (NFKC decides the same question). The challenge's own tokenizers are
-  at this level.
-- lossy: anything else: case folded, accents stripped, unknown characters dropped. Byte sums can agree all the same
-  ("ABC" and "abc" have three bytes each), so the texts themselves are compared, never their lengths.
+- loose: equal once white space and the invisible characters that SentencePiece's nmt rules drop are taken out, in one
+  Unicode compatibility form (NFKC decides the same question), and with as many words. White space may shrink or change
+  its kind, but not vanish: words that run together are lost text. The challenge's own tokenizers are at this level.
+- lossy: anything else: case folded, accents stripped, unknown characters or spaces dropped. Byte sums can agree all the
+  same ("ABC" and "abc" have three bytes each), so the texts themselves are compared, never their lengths.
 
 A document that runs past the end of the shards (or began before them) is `cut`, not lossy.
 """
@@ -18,6 +18,9 @@ from enum import IntEnum
 # What the nmt rules turn into a space or drop, beyond what str.split() knows as white space. Source: the
 # "nmt" rules in google/sentencepiece, builder.cc.
 _DROPPED = re.compile("[\x00-\x1f\x7f-\x9f\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd\\s]+")
+
+_SPACES = re.compile("[\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]+")
+GAPS = 0.01  # share of words that may part or join where odd characters stand
 
 
 class Level(IntEnum):
@@ -51,6 +54,13 @@ def loose(text: str) -> str:
     return unicodedata.normalize("NFKD", bare)  # once more: marks on both sides of a dropped character have met
 
 
+def words(text: str) -> int:
+    """How many words stand between white space, as nmt rules see it."""
+    if not text.isascii():
+        text = _SPACES.sub(" ", unicodedata.normalize("NFKD", text))
+    return len(text.split())
+
+
 def as_text(decoded: bytes) -> str:
     """Decoded bytes as text; bytes that are not UTF-8 become lone surrogates, which equal nothing in a document."""
     return decoded.decode("utf-8", "surrogateescape")
@@ -62,7 +72,8 @@ def compare(raw: str, decoded: str, *, head_cut: bool = False, tail_cut: bool = 
         return Level.EXACT
     left, right = loose(raw), loose(decoded)
     if left == right:
-        return Level.LOOSE
+        before = words(raw)
+        return Level.LOOSE if abs(before - words(decoded)) <= 2 + GAPS * before else Level.LOSSY
     if (tail_cut and left.startswith(right)) or (head_cut and left.endswith(right)):
         return Level.CUT
     return Level.LOSSY
@@ -74,6 +85,8 @@ def first_loss(raw: str, decoded: str) -> Loss:
     The offset counts characters of `raw`; `original` and `decoded` are up to 12 characters from there.
     """
     left, right = loose(raw), loose(decoded)
+    if left == right:
+        return _lost_space(raw, decoded)
     at = _common(left, right)
     offset = _raw_offset(raw, at)
     kind = "other text"
@@ -88,6 +101,19 @@ def first_loss(raw: str, decoded: str) -> Loss:
     elif at > len(left) // 2:
         kind = "changed from here on"
     return Loss(offset, raw[offset : offset + 12], right[at : at + 12], kind)
+
+
+def _lost_space(raw: str, decoded: str) -> Loss:
+    """The first place where two words of `raw` run together in `decoded`, or one word came apart."""
+    at = offset = 0
+    for word in decoded.split():
+        size = len(loose(word))
+        start = _raw_offset(raw, at)
+        if len(raw[start : _raw_offset(raw, at + size - 1)].split()) > 1:
+            offset = start
+            break
+        at += size
+    return Loss(offset, raw[offset : offset + 12], loose(raw[offset:])[:12], "white space dropped")
 
 
 def same_document(raw: str, decoded: str) -> bool:

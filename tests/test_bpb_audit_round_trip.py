@@ -40,6 +40,8 @@ def run(code: str, folder: Path) -> Finding:
         ("stra\u00dfe", "strasse", Level.LOSSY),
         ("abc", "", Level.LOSSY),
         ("", "", Level.EXACT),
+        ("one two three four", "onetwothreefour", Level.LOSSY),
+        ("a b c d e f g h", "ab cd ef gh", Level.LOSSY),
     ],
 )
 def test_the_level_of_a_document(raw: str, decoded: str, level: Level) -> None:
@@ -53,7 +55,7 @@ def test_a_document_cut_by_the_stream_is_not_lossy() -> None:
 
 
 @given(st.text(max_size=40), st.text("\t\n \u3000\u200b", max_size=3), st.integers(0, 40))
-def test_white_space_never_decides_the_loose_level(text: str, space: str, at: int) -> None:
+def test_white_space_never_decides_the_loose_key(text: str, space: str, at: int) -> None:
     assert loose(text[:at] + space + text[at:]) == loose(text)
 
 
@@ -64,6 +66,8 @@ def test_white_space_never_decides_the_loose_level(text: str, space: str, at: in
         ("see NASA", "see nasa", "case folded", 4),
         ("un caf\u00e9 noir", "un cafe noir", "accents stripped", 6),
         ("a \U0001f600 b", "a b", "characters dropped", 2),
+        ("one two three four", "onetwo three four", "white space dropped", 0),
+        ("one  two three four", "one two threefour", "white space dropped", 9),
         ("Caf\u00e9", "cafe", "case folded and accents stripped", 0),
     ],
 )
@@ -139,6 +143,17 @@ def test_case_folded_text_fails_although_every_byte_sum_agrees(tmp_path: Path) -
     assert finding.verdict is Verdict.FAIL
     assert "case folded at character 0" in finding.says
     assert finding.where == "fineweb_val_000000.bin:0:document 0"
+
+
+def test_dropped_spaces_fail_although_a_sidecar_pays_for_them(tmp_path: Path) -> None:
+    def encode(text: str) -> list[int]:
+        return greedy(PIECES)(text.replace(" ", ""))
+
+    folder = write_set(tmp_path, [LONG, *DOCS], encode, model_bytes(PIECES), sidecar=honest_sidecar)
+    assert run("PG102", folder).verdict is Verdict.PASS
+    finding = run("PG111", folder)
+    assert finding.verdict is Verdict.FAIL
+    assert "white space dropped at character 0: 'The Quick Br'" in finding.says
 
 
 def test_stripped_accents_and_unknown_characters_fail(tmp_path: Path) -> None:
