@@ -161,8 +161,10 @@ def sidecar(evidence: Evidence) -> Iterator[Finding]:
             wanted_told,
         )
     else:
+        kept = survey.paired_raw - survey.paired_decoded if inputs.vocabulary else 0
+        more = f" {kept:,} of them ({kept / survey.paired_raw:.2%}) are not in the decoded text." if kept > 0 else ""
         yield passed(
-            f"the sidecar gives every one of {survey.paired:,} documents exactly its raw UTF-8 bytes.",
+            f"the sidecar gives every one of {survey.paired:,} documents exactly its raw UTF-8 bytes.{more}",
             where,
             found_told,
             wanted_told,

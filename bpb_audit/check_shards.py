@@ -7,7 +7,7 @@ from .errors import AuditError
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .identity import locate, overlap
-from .inputs import recount
+from .inputs import Recount, recount
 from .manifest import read_manifest, sha256_of
 from .recount import allowed_neighbours, wrong_pair
 from .round_trip import Level
@@ -269,6 +269,6 @@ def right_pair(evidence: Evidence) -> Iterator[Finding]:
         yield passed("nothing contradicts that this tokenizer made these shards.", where, told, "none")
 
 
-def _recounted(evidence: Evidence):  # type: ignore[no-untyped-def]
+def _recounted(evidence: Evidence) -> Recount | Finding:
     found = recount(evidence)
     return unchecked("no shards to look into.", fix=NEED_SHARDS) if found is None else found

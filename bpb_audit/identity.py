@@ -8,6 +8,7 @@
   not made with it; the share of such pairs tells a wrong pair even when every id is in range and every byte decodes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -73,7 +74,7 @@ def overlap(validation: Stream, training: Stream, bos: int) -> Overlap:
     return Overlap(len(known), total, len(seen), first)
 
 
-def _keys(stream: Stream, bos: int):  # type: ignore[no-untyped-def]
+def _keys(stream: Stream, bos: int) -> Iterator[tuple[bytes, int]]:
     """(hash of ids, tokens) of every document, BOS not counted."""
     for batch in documents(stream, bos):
         data = memoryview(batch.ids.tobytes())

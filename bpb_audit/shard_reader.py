@@ -6,7 +6,7 @@ the next. A sidecar is `fineweb_val_*.bytes` (ours) or `fineweb_val_bytes_*.bin`
 matches it too, so it is taken out of that).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class Stream:
                     yield values[: got // 2]
 
 
-def _fill(readinto, view: memoryview) -> int:  # type: ignore[no-untyped-def]
+def _fill(readinto: Callable[[memoryview], int | None], view: memoryview) -> int:
     """Read until `view` is full or the file ends; returns the bytes read."""
     got = 0
     while got < len(view):
