@@ -166,3 +166,42 @@ def test_unknown_pieces_are_silent(model: bytes) -> None:
     tokenizer = SentencePieceTokenizer(model)
     assert np.flatnonzero(tokenizer.silent).tolist() == [0, 1, 2, 3]
     assert int(tokenizer.fallback().sum()) == 256
+
+
+def spans_of(tokenizer: SentencePieceTokenizer, original: str) -> list[int]:
+    """The ends sentencepiece itself reports."""
+    found = tokenizer._engine.encode(original.encode("utf-8"), return_type="offset_mapping")
+    return [end for _, end in found["offsets"]]
+
+
+def test_counted_ends_are_those_sentencepiece_reports(model: bytes, hostile: tuple[str, ...]) -> None:
+    """Everywhere but inside a character spelt in byte pieces, where we give each piece its byte."""
+    tokenizer = SentencePieceTokenizer(model)
+    counted = 0
+
+    def agree(original: str) -> None:
+        nonlocal counted
+        ids = tokenizer.encode_batch([original]).ids
+        raw = original.encode("utf-8")
+        ends = tokenizer._own.ends(ids, raw)
+        counted += ends is not None
+        if ends is not None:
+            spans = spans_of(tokenizer, original)
+            is_byte = tokenizer._byte[ids]
+            last_of_run = ~(is_byte & np.append(is_byte[1:], False))
+            last_of_run[-1] = False  # ours charges dropped white space at the end to the last token
+            assert ends[last_of_run].tolist() == np.array(spans)[last_of_run].tolist(), original
+
+    for one in hostile:
+        agree(one)
+    given(st.text(st.sampled_from("ab é中\t\n  ½\u2581."), max_size=30))(agree)()
+    assert counted > 20
+
+
+def test_each_byte_piece_has_its_byte(model: bytes) -> None:
+    tokenizer = SentencePieceTokenizer(model)
+    for original, lengths in [("é", [1, 1]), (" 中 ", [2, 1, 2]), ("ﬁ é", [None, None, 1, 1])]:
+        encoded = tokenizer.encode_batch([original])
+        found = byte_lengths(tokenizer, encoded, [original]).tolist()
+        assert sum(found) == len(original.encode())
+        assert found[-2:] == lengths[-2:]

@@ -264,3 +264,29 @@ def vocab_score(
 
         Console().print(score_table.table(found))
         print(score_table.sentence(found))
+
+
+@vocab.command(name="import")
+def vocab_import(file: Path, *, out: Path, transform: str = "", split: str = "", json: bool = False) -> None:
+    """Take over a vocabulary from elsewhere: a SentencePiece .model, a tokenizer.json, or tiktoken ranks.
+
+    Parameters
+    ----------
+    file: Path
+        The vocabulary's file.
+    out: Path
+        Folder for spec.json, the tokenizer file and token_table.npz.
+    transform: str
+        caseops, for a .model that was trained on CaseOps text.
+    split: str
+        gpt2 or cl100k, for tiktoken ranks, which do not say how they split text into words.
+    json: bool
+        Print the spec as JSON.
+    """
+    from .importers import import_vocabulary
+
+    spec = import_vocabulary(file, out, transform, split)
+    if json:
+        _say_json(spec.to_json())
+        return
+    print(f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, from {file.name}.")
