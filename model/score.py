@@ -44,7 +44,7 @@ def shape_of(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, object]:
 def config_beside(artifact: Path) -> RunConfig:
     """The configuration in the run folder of an artifact; the baseline's where there is none. Raises ModelError."""
     for folder in (artifact.parent, artifact.parent.parent):
-        if (folder / "config.json").is_file():
+        if (folder / "config.json").is_file() and (folder / "train.log").is_file():
             path = folder / "config.json"
             return with_values(RunConfig(), read_config_file(path), str(path))
     return RunConfig()

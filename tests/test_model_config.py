@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compress.recipes import parse_recipe
 from model.config import RunConfig, field_value, layered_config, read_config_file, read_recipe, with_values
 from model.errors import ModelError
 
@@ -91,4 +92,5 @@ def test_a_config_file_that_is_none(tmp_path: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_of_ours_is_valid(path: Path) -> None:
-    with_values(RunConfig(), read_recipe(path), str(path))
+    config = with_values(RunConfig(), read_recipe(path), str(path))
+    parse_recipe(config.codec)

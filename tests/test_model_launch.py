@@ -159,3 +159,42 @@ def test_bad_words_are_one_sentence(
     assert told.err.startswith("error: ")
     assert says in told.err
     assert told.err.count("\n") == 1
+
+
+def test_the_command_scores_a_file(tmp_path: Path, shards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from compress.container import write_container
+    from model.export import weights_out
+    from model.gpt import GPT
+
+    write_container(tmp_path / "m.pgc", weights_out(GPT(tiny_config(shards)))[0], "official+zlib9")
+    assert (
+        pglab.run(["model", "eval", str(tmp_path / "m.pgc"), "--shards", str(shards), "--length", "8", "--json"]) == 0
+    )
+    told = capsys.readouterr()
+    score = json.loads(told.out)
+    assert (score["tokens"], score["method"], score["artifact"]) == (200, "sequential", "m.pgc")
+    assert pglab.run(["model", "eval", str(tmp_path / "m.pgc"), "--shards", str(shards), "--length", "8"]) == 0
+    assert "bpb" in capsys.readouterr().out
+    assert pglab.run(["model", "eval", str(tmp_path / "m.pgc"), "--shards", str(shards), "--length", "300"]) == 2
+    assert "too few for one sequence of 300" in capsys.readouterr().err
+
+
+def test_lines_go_to_stderr_where_there_is_no_terminal(shards: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from model.progress import Watcher
+
+    with Watcher(tiny_config(shards)) as watcher:
+        watcher.line("config:{}")
+        watcher.line("step:1/10 train_loss:3.0 train_time:20ms step_avg:19.85ms")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "step:1/10 train_loss:3.0 train_time:20ms step_avg:19.85ms\n"
+
+
+def test_lines_move_a_bar_on_a_terminal(shards: Path) -> None:
+    from model.progress import Watcher
+
+    watcher = Watcher(tiny_config(shards, max_wallclock_seconds=1.0))
+    watcher.bar = True
+    watcher.line("step:1/10 train_loss:3.0 train_time:500ms step_avg:500.00ms")
+    assert watcher.progress.tasks[0].completed == 0.5
+    assert "train_loss:3.0" in watcher.progress.tasks[0].fields["says"]
