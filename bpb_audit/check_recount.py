@@ -53,7 +53,9 @@ def recounted(evidence: Evidence) -> Iterator[Finding]:
         return
     survey, vocabulary = found.survey, found.inputs.vocabulary
     if vocabulary is None:
-        yield unchecked("no tokenizer that can decode these shards.", fix=NEED_TOKENIZER)
+        yield unchecked(
+            f"no tokenizer that can decode these shards. {found.inputs.refused}".strip(), fix=NEED_TOKENIZER
+        )
         return
     where = f"{found.inputs.stream.files[0].name} ({survey.documents:,} documents)"
     if found.inputs.docs is None:

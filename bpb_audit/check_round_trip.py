@@ -30,7 +30,7 @@ def round_trip(evidence: Evidence) -> Iterator[Finding]:
         return
     survey, inputs = found.survey, found.inputs
     if inputs.vocabulary is None:
-        yield unchecked("no tokenizer that can decode these shards.", fix=NEED_TOKENIZER)
+        yield unchecked(f"no tokenizer that can decode these shards. {inputs.refused}".strip(), fix=NEED_TOKENIZER)
         return
     if inputs.docs is None:
         yield unchecked("no raw documents to compare the decoded ones with.", fix=NEED_DOCS)

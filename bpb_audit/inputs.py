@@ -31,6 +31,9 @@ class Inputs:
     sidecar: Stream | None
     docs: Path | None
     bos: int
+    refused: str = (
+        ""  # why a tokenizer file that is there cannot be read; what needs no tokenizer is counted all the same
+    )
 
 
 def _tokenizers(evidence: Evidence, shards: Path) -> tuple[Path | None, Path | None]:
@@ -83,7 +86,11 @@ def open_inputs(evidence: Evidence) -> Inputs | None:
     if not stream.total:
         raise AuditError(f"{files[0]}: holds no tokens; an empty validation split proves nothing.")
     tokenizer_path, table_path = _tokenizers(evidence, shards)
-    opened = open_tokenizer(tokenizer_path) if tokenizer_path else None
+    opened, refused = None, ""
+    try:
+        opened = open_tokenizer(tokenizer_path) if tokenizer_path else None
+    except AuditError as error:
+        refused = str(error)
     vocabulary = opened if isinstance(opened, Vocabulary) else None
     table = open_tokenizer(table_path) if table_path else opened
     first = int(next(stream.chunks(1))[0])
@@ -102,6 +109,7 @@ def open_inputs(evidence: Evidence) -> Inputs | None:
         sidecar_stream(evidence, shards),
         evidence.docs,
         bos,
+        refused,
     )
 
 

@@ -185,6 +185,18 @@ def test_a_table_without_a_tokenizer_is_held_against_the_documents(tmp_path: Pat
     assert verdicts("PG111", folder) == [Verdict.UNCHECKED]
 
 
+def test_a_tokenizer_that_cannot_be_read_leaves_the_rest_to_count(tmp_path: Path) -> None:
+    folder = write_set(tmp_path, DOCS, greedy(PIECES), MODEL, sidecar=honest_sidecar)
+    (folder / "tokenizer.model").write_bytes(b"a format of one's own")
+    (folder / "token_table.npz").write_bytes(npz_of(parse_tokenizer(MODEL, "m")))
+    for code in ("PG101", "PG104", "PG111"):
+        [finding] = run(code, folder)
+        assert finding.verdict is Verdict.UNCHECKED
+        assert code == "PG104" or "tokenizer.model: " in finding.says
+    for code in ("PG102", "PG103", "PG603"):
+        assert verdicts(code, folder) == [Verdict.PASS], run(code, folder)
+
+
 def shifted(text: str, ids: list[int]) -> list[int]:
     return [len(text.encode()) + 1, *[0] * (len(ids) - 1)] if ids else []
 
