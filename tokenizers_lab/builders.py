@@ -14,6 +14,7 @@ from .aside import write_bytes, write_json
 from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
+from .importers import IMPORTED
 from .spec import Spec, read_spec
 from .tokenizer import Tokenizer
 
@@ -183,12 +184,13 @@ def open_vocabulary(folder: Path) -> tuple[Spec, Tokenizer, bytes]:
     path = folder / spec.file
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
-    if found != spec.file_sha256 or spec.kind not in KINDS:
+    known: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in KINDS.items()}}
+    if found != spec.file_sha256 or spec.kind not in known:
         raise VocabError(
             f"{path}: sha256 {found[:12]}..., kind {spec.kind!r:.40}; spec.json wants {str(spec.file_sha256)[:12]}... "
             "and a kind that is known. Train or import it again."
         )
-    tokenizer = KINDS[spec.kind].open(data, str(path))
+    tokenizer = known[spec.kind](data, str(path))
     if tokenizer.size != spec.size:
         raise VocabError(f"{path}: {tokenizer.size:,} ids, spec.json says {spec.size:,}. Train or import it again.")
     return spec, tokenizer, data
