@@ -12,6 +12,8 @@ from .fast_block import FastBlock
 from .fast_head import CAP_LIMIT, HeadLoss
 from .gpt import GPT, Block, normed
 
+TILE = 64  # queries that attend together; a tile never multiplies with keys after its end
+
 
 class FastGPT(GPT):
     """A GPT whose `forward` (the mean loss) is fast on a CPU. Wants a soft-cap of at most 40, and no autocast."""
@@ -21,7 +23,8 @@ class FastGPT(GPT):
         self.masks: dict[tuple[int, torch.dtype], Tensor] = {}
 
     def attention_mask(self, length: int, like: Tensor) -> Tensor:
-        """0 where a query may look, -inf where it may not: `(T * G, T)`, row t * G + g for head g of a group."""
+        """0 where a query may look in its own tile, -inf elsewhere: `(S * G, S)`, row t * G + g for head g."""
+        length = min(length, TILE)
         key = (length, like.dtype)
         if key not in self.masks:
             per_group = self.config.num_heads // self.config.num_kv_heads
@@ -56,4 +59,5 @@ class FastGPT(GPT):
 def gpt_for(config: RunConfig, device: torch.device, dtype: torch.dtype) -> GPT:
     """The GPT to train on that device with matrix products in that dtype: the fast one where it is known to pay."""
     fast = device.type == "cpu" and dtype == torch.float32 and config.logit_softcap <= CAP_LIMIT
-    return FastGPT(config) if fast and config.compile != "on" else GPT(config)
+    plain = not (config.relu_slope or config.rope_dims or config.depth_scale)  # switches the hand-written block lacks
+    return FastGPT(config) if fast and plain and config.compile != "on" else GPT(config)

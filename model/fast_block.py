@@ -55,10 +55,45 @@ def by_token(x: Tensor, groups: int, length: int) -> Tensor:
     return split.reshape(x.size(0) // groups, length, -1, width)
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Causal attention over tiles of queries, each with the keys up to its end; (mixed values, weights by tile).
+
+    q `(BK, T * G, D)`, already scaled; k, v `(BK, T, D)`; mask `(S * G, S)`, 0 or -inf, for tiles of S positions.
+    """
+    tile, length = mask.size(1), k.size(1)
+    group = mask.size(0) // tile
+    y, kept = torch.empty_like(q), []
+    for start in range(0, length, tile):
+        end = min(start + tile, length)
+        own = slice(start * group, end * group)
+        scores = torch.bmm(q[:, own], k[:, :end].mT)  # (BK, S * G, end)
+        scores[:, :, start:] += mask[: scores.size(1), : end - start]
+        kept.append(torch.softmax(scores, dim=-1))
+        y[:, own] = torch.bmm(kept[-1], v[:, :end])
+    return y, kept
+
+
+def attend_back(
+    dy: Tensor, q: Tensor, k: Tensor, v: Tensor, kept: list[Tensor], tile: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v, given that of `attend`'s result."""
+    group, length = q.size(1) // k.size(1), k.size(1)
+    dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+    for start, weights in zip(range(0, length, tile), kept, strict=True):
+        end = min(start + tile, length)
+        own = slice(start * group, end * group)
+        d_weights = torch.bmm(dy[:, own], v[:, :end].mT)
+        d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)  # (BK, S * G, end)
+        dv[:, :end] += torch.bmm(weights.mT, dy[:, own])
+        dq[:, own] = torch.bmm(d_scores, k[:, :end])
+        dk[:, :end] += torch.bmm(d_scores.mT, q[:, own])
+    return dq, dk, dv
+
+
 class FastBlock(torch.autograd.Function):
     """One block. x, x0 `(B, T, C)` -> `(B, T, C)`.
 
-    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; tables `(T, 1, D/2)`; mask `(T * G, T)`, 0 or -inf.
+    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; tables `(T, 1, D/2)`; mask as in `attend`.
     """
 
     @staticmethod
@@ -78,10 +113,11 @@ class FastBlock(torch.autograd.Function):
         fq, fk = (unit_factor(qkv[:, :, part]) for part in (slice(heads), slice(heads, heads + groups)))
         nq = turn(qkv[:, :, :heads], cos, sin, qkv.new_empty(rows, length, heads, width)).mul_(fq)
         nk = turn(qkv[:, :, heads : heads + groups], cos, sin, qkv.new_empty(rows, length, groups, width)).mul_(fk)
-        q, k = by_group(nq * gain[:, None], groups), by_group(nk, groups)  # (BK, TG, D), (BK, T, D)
+        q = by_group(nq * (gain[:, None] * width**-0.5), groups)  # (BK, T * G, D)
+        k = by_group(nk, groups)  # (BK, T, D)
         v = by_group(qkv[:, :, heads + groups :].contiguous(), groups)
-        weights = torch.softmax(torch.baddbmm(mask, q, k.mT, alpha=width**-0.5), dim=-1)  # (BK, TG, T)
-        y = by_token(torch.bmm(weights, v), groups, length).reshape(-1, dim)  # (N, C)
+        y, kept = attend(q, k, v, mask)
+        y = by_token(y, groups, length).reshape(-1, dim)  # (N, C)
         middle = torch.addmm(mixed, y, (attn_scale[:, None] * wo).T)
         n2, f2 = unit_rows(middle)
         inner = torch.mm(n2, fc.T).relu_()  # (N, F)
@@ -89,15 +125,16 @@ class FastBlock(torch.autograd.Function):
         out = middle.addmm_(squared, (mlp_scale[:, None] * proj).T)
         ctx.save_for_backward(
             x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin,
-            n1, f1, nq, fq, nk, fk, v, weights, y, n2, f2, inner, squared,
+            n1, f1, nq, fq, nk, fk, v, y, n2, f2, inner, squared, *kept,
         )  # fmt: skip
+        ctx.tile = mask.size(1)
         return out.view(rows, length, dim)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         (
             x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin,
-            n1, f1, nq, fq, nk, fk, v, weights, y, n2, f2, inner, squared,
+            n1, f1, nq, fq, nk, fk, v, y, n2, f2, inner, squared, *kept,
         ) = ctx.saved_tensors  # fmt: skip
         rows, length, dim = x.shape
         heads, groups, width = gain.numel(), nk.size(2), nk.size(3)
@@ -112,20 +149,19 @@ class FastBlock(torch.autograd.Function):
         folded = torch.mm(g.T, y)  # (C, C)
         d_out, d_attn_scale = folded * attn_scale[:, None], (folded * wo).sum(1)
         dy = by_group(torch.mm(g, attn_scale[:, None] * wo).view(rows, length, heads, width), groups)
-        d_scores = torch._softmax_backward_data(torch.bmm(dy, v.mT), weights, -1, weights.dtype)  # (BK, TG, T)
-        d_qkv = g.new_empty(rows, length, heads + 2 * groups, width)
-        d_qkv[:, :, heads + groups :] = by_token(torch.bmm(weights.mT, dy), groups, length)
-        q, k = by_group(nq * gain[:, None], groups), by_group(nk, groups)
         scale = width**-0.5
-        dq = by_token(torch.bmm(d_scores, k), groups, length)  # (B, T, H, D), still to be scaled
+        q, k = by_group(nq * (gain[:, None] * scale), groups), by_group(nk, groups)
+        dq, dk, dv = attend_back(dy, q, k, v, kept, ctx.tile)
+        d_qkv = g.new_empty(rows, length, heads + 2 * groups, width)
+        d_qkv[:, :, heads + groups :] = by_token(dv, groups, length)
+        dq = by_token(dq, groups, length)  # (B, T, H, D), still to be scaled
         dots = (dq * nq).sum(-1, keepdim=True)  # (B, T, H, 1)
         d_gain = dots.sum((0, 1, 3)).mul_(scale)
         factor = fq * (gain[:, None] * scale)
         turn((dq * factor).addcmul_(nq, dots * factor, value=-1 / width), cos, -sin, d_qkv[:, :, :heads])
-        dk = by_token(torch.bmm(d_scores.mT, q), groups, length)  # (B, T, K, D)
+        dk = by_token(dk, groups, length)  # (B, T, K, D)
         dots = (dk * nk).sum(-1, keepdim=True)
-        factor = fk * scale
-        dk = (dk * factor).addcmul_(nk, dots * factor, value=-1 / width)
+        dk = (dk * fk).addcmul_(nk, dots * fk, value=-1 / width)
         turn(dk, cos, -sin, d_qkv[:, :, heads : heads + groups])
         d_flat = d_qkv.view(-1, joint.size(0))
         d_joint = torch.mm(d_flat.T, n1).split([heads * width, groups * width, groups * width])

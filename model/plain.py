@@ -114,23 +114,29 @@ class PlainTrainer:
         self.base = [adam.param_groups[0]["lr"] for adam in self.adams]
         self.momenta = {n: torch.zeros_like(self.p[n]) for n in matrices}
 
-    def step(self, ids: Tensor, targets: Tensor, scale: float, momentum: float) -> Tensor:
-        """One step on a whole batch; `scale` multiplies every rate. Returns the loss before the step."""
-        loss = plain_loss(self.p, ids, targets, self.config)
+    def clear(self) -> None:
+        """All gradients gone."""
         for value in self.p.values():
             value.grad = None
+
+    def step(self, ids: Tensor, targets: Tensor, scale: float, momentum: float) -> Tensor:
+        """One step on a whole batch; `scale` multiplies every rate. Returns the loss before the step."""
+        self.clear()
+        loss = plain_loss(self.p, ids, targets, self.config)
         loss.backward()
+        self.move(scale, momentum)
+        return loss.detach()
+
+    @torch.no_grad()
+    def move(self, scale: float, momentum: float) -> None:
+        """One update of all parameters from their gradients."""
         for adam, rate in zip(self.adams, self.base, strict=True):
             adam.param_groups[0]["lr"] = rate * scale
             adam.step()
-        with torch.no_grad():
-            for name, held in self.momenta.items():
-                p = self.p[name]
-                assert p.grad is not None
-                held.mul_(momentum).add_(p.grad)
-                update = plain_newton_schulz(
-                    p.grad.add(held, alpha=momentum), self.config.muon_backend_steps, self.dtype
-                )
-                update = update * max(1.0, p.size(0) / p.size(1)) ** 0.5
-                p.add_(update.to(p.dtype), alpha=-self.config.matrix_lr * scale)
-        return loss.detach()
+        for name, held in self.momenta.items():
+            p = self.p[name]
+            assert p.grad is not None
+            held.mul_(momentum).add_(p.grad)
+            update = plain_newton_schulz(p.grad.add(held, alpha=momentum), self.config.muon_backend_steps, self.dtype)
+            update = update * max(1.0, p.size(0) / p.size(1)) ** 0.5
+            p.add_(update.to(p.dtype), alpha=-self.config.matrix_lr * scale)

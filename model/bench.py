@@ -1,0 +1,257 @@
+"""`pglab bench train`: a training step of ours against the baseline's own, written plainly, on one device in one run.
+
+Both start from equal weights and take equal batches in turn, so that whatever else the machine does hits both alike;
+the first losses must agree or nothing is reported. The figure is the median of many steps: seconds of CPU time on a
+CPU (other processes then count for nothing), of wall-clock time on a GPU. Utilisation is the step's arithmetic over its
+time, against the fastest matrix product that this device did in the same run.
+"""
+
+import contextlib
+import json as json_module
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from .config import RunConfig
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+SHAPES = {
+    "tour": {"num_layers": 2, "model_dim": 192, "num_heads": 3, "num_kv_heads": 1}
+    | {"train_seq_len": 128, "train_batch_tokens": 2048},
+    "small": {"num_layers": 4, "model_dim": 128, "num_heads": 2, "num_kv_heads": 1}
+    | {"train_seq_len": 256, "train_batch_tokens": 4096},
+    "baseline": {"train_seq_len": 1024, "train_batch_tokens": 65_536},
+}
+
+
+def step_flops(config: RunConfig) -> int:
+    """Floating-point operations of forward and backward on one batch, causal attention counted as half a square."""
+    dim, width = config.model_dim, config.model_dim // config.num_heads
+    block = dim * (2 * dim + 2 * config.num_kv_heads * width + 2 * config.mlp_mult * dim)
+    matrices = config.num_layers * block + config.vocab_size * dim
+    attention = config.num_layers * config.train_seq_len * dim  # scores and mixing, half of each is masked
+    return 6 * (matrices + attention) * config.train_batch_tokens
+
+
+class Stopwatch:
+    """Seconds of the clock that fits the device: CPU time on a CPU, the wall on a GPU after it has settled."""
+
+    def __init__(self, device: "torch.device") -> None:
+        self.gpu = device.type == "cuda"
+
+    def now(self) -> float:
+        """A reading."""
+        if not self.gpu:
+            return time.process_time()
+        import torch
+
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def time(self, work: Callable[[], object]) -> float:
+        """Seconds that `work` takes."""
+        begin = self.now()
+        work()
+        return self.now() - begin
+
+
+class Ours:
+    """The lab's own step: forward and backward, then both optimisers."""
+
+    def __init__(self, config: RunConfig, device: "torch.device", dtype: "torch.dtype") -> None:
+        import torch
+
+        from .fast import gpt_for
+        from .gpt import use_baseline_gpu_dtypes
+        from .optimisers import Gradients, make_optimisers
+
+        torch.manual_seed(config.seed)
+        self.model = gpt_for(config, device, dtype).to(device)
+        if device.type == "cuda" and dtype == torch.bfloat16:
+            use_baseline_gpu_dtypes(self.model)
+        self.adam, self.muon = make_optimisers(self.model, config, dtype)
+        self.gradients = Gradients(list(self.model.parameters()))
+        self.loss: Any = torch.compile(self.model, dynamic=False) if device.type == "cuda" else self.model
+        self.context = autocast(device, dtype)
+
+    def gradient(self, x: "torch.Tensor", y: "torch.Tensor") -> "torch.Tensor":
+        """Forward and backward; the loss."""
+        self.gradients.clear()
+        with self.context():
+            loss = self.loss(x, y)
+        loss.backward()
+        return loss.detach()
+
+    def move(self) -> None:
+        """Both optimisers."""
+        self.adam.step()
+        self.muon.step()
+
+    def score(self, x: "torch.Tensor", y: "torch.Tensor") -> object:
+        """Nats of each target, no gradient."""
+        import torch
+
+        with torch.no_grad(), self.context():
+            return self.model.nats(x, y)
+
+
+class Theirs:
+    """The baseline's own step, one matrix at a time."""
+
+    def __init__(self, config: RunConfig, device: "torch.device", dtype: "torch.dtype", ours: Ours) -> None:
+        import torch
+
+        from .plain import PlainTrainer, plain_loss
+
+        self.config = config
+        self.trainer = PlainTrainer(dict(ours.model.named_parameters()), config, dtype)
+        self.loss: Any = torch.compile(plain_loss, dynamic=False) if device.type == "cuda" else plain_loss
+        self.context = autocast(device, dtype)
+
+    def gradient(self, x: "torch.Tensor", y: "torch.Tensor") -> "torch.Tensor":
+        """Forward and backward; the loss."""
+        self.trainer.clear()
+        with self.context():
+            loss = self.loss(self.trainer.p, x, y, self.config)
+        loss.backward()
+        return loss.detach()
+
+    def move(self) -> None:
+        """All optimisers."""
+        self.trainer.move(1.0, self.config.muon_momentum)
+
+    def score(self, x: "torch.Tensor", y: "torch.Tensor") -> object:
+        """Mean nats, no gradient."""
+        import torch
+
+        with torch.no_grad(), self.context():
+            return self.loss(self.trainer.p, x, y, self.config)
+
+
+def autocast(device: "torch.device", dtype: "torch.dtype") -> Callable[[], contextlib.AbstractContextManager[Any]]:
+    """What makes a context of bfloat16 matrix products, where `dtype` asks for them."""
+    import torch
+
+    return lambda: torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
+def matmul_ceiling(config: RunConfig, device: "torch.device", dtype: "torch.dtype", watch: Stopwatch) -> float:
+    """The most operations a second that a matrix product of this model's kind reached here."""
+    import torch
+
+    best = 0.0
+    for inner, outer in ((config.model_dim, config.mlp_mult * config.model_dim), (1024, 1024)):
+        a = torch.ones(min(config.train_batch_tokens, 8192), inner, device=device, dtype=dtype)
+        b = torch.ones(inner, outer, device=device, dtype=dtype)
+        torch.mm(a, b)
+        seconds = min(watch.time(lambda a=a, b=b: torch.mm(a, b)) for _ in range(7))  # type: ignore[misc]
+        best = max(best, 2 * a.size(0) * inner * outer / seconds)
+    return best
+
+
+def compare(config: RunConfig, device: "torch.device", dtype: "torch.dtype", steps: int) -> dict[str, Any]:
+    """Median seconds of each part of a step, ours and theirs. Raises ModelError when the losses do not agree."""
+    import torch
+
+    watch = Stopwatch(device)
+    ours = Ours(config, device, dtype)
+    sides: dict[str, Ours | Theirs] = {"ours": ours, "baseline": Theirs(config, device, dtype, ours)}
+    rows = config.train_batch_tokens // config.train_seq_len
+    batch = torch.randint(0, config.vocab_size, (rows, config.train_seq_len + 1)).to(device)
+    x, y = batch[:, :-1].contiguous(), batch[:, 1:].contiguous()
+    losses, times = {}, {name: {part: [] for part in PARTS} for name in sides}  # type: ignore[var-annotated]
+    for turn in range(steps + 2):
+        for name, side in sides.items():
+            gradient = watch.time(lambda side=side: losses.update({name: side.gradient(x, y)}))  # type: ignore[misc] # noqa: B023
+            move = watch.time(side.move)
+            score = watch.time(lambda side=side: side.score(x, y)) if turn % 4 == 0 else None  # type: ignore[misc]
+            if turn >= 2:  # the first two prepare kernels and memory
+                times[name]["forward and backward"].append(gradient)
+                times[name]["optimisers"].append(move)
+                times[name]["step"].append(gradient + move)
+                times[name]["evaluation"] += [score] if score is not None else []
+        apart = abs(float(losses["ours"]) - float(losses["baseline"]))
+        if turn == 0 and not apart < (1e-4 if dtype == torch.float32 else 0.05):
+            raise ModelError(
+                f"the two losses are {apart} apart on equal weights; nothing is compared. Please report it."
+            )
+    medians = {name: {part: statistics.median(t) for part, t in parts.items() if t} for name, parts in times.items()}
+    ceiling = matmul_ceiling(config, device, dtype, watch)
+    flops = step_flops(config)
+    return {
+        "seconds": medians,
+        "ratio": {part: medians["baseline"][part] / medians["ours"][part] for part in medians["ours"]},
+        "tokens_per_second": {n: config.train_batch_tokens / m["step"] for n, m in medians.items()},
+        "utilisation": {n: flops / m["step"] / ceiling for n, m in medians.items()},
+        "matmul_ceiling_gflops": ceiling / 1e9,
+        "step_gflop": flops / 1e9,
+    }
+
+
+PARTS = ("forward and backward", "optimisers", "step", "evaluation")
+
+
+def bench(*, shape: str = "tour", device: str = "auto", steps: int = 20, json: bool = False) -> None:
+    """A training step of ours against the baseline's own, written plainly, interleaved on one device.
+
+    Parameters
+    ----------
+    shape
+        tour, small or baseline.
+    device
+        auto, cpu or cuda.
+    steps
+        Steps of each; the median is reported.
+    json
+        Print one JSON document instead of the table.
+    """
+    if shape not in SHAPES:
+        raise ModelError(f"no shape is called {shape!r:.40}; there are {', '.join(SHAPES)}.")
+    if steps < 1:
+        raise ModelError(f"--steps {steps}; wanted at least 1.")
+    config = replace(RunConfig(device=device, micro_batches=1), **SHAPES[shape])  # type: ignore[arg-type]
+    from .ranks import open_ranks
+
+    ranks = open_ranks(config, {})
+    if ranks.device.type == "cpu" and shape == "baseline":
+        config = replace(config, train_batch_tokens=config.train_seq_len)
+    found = compare(config, ranks.device, ranks.dtype, steps)
+    words = {
+        "shape": shape,
+        "device": ranks.device.type,
+        "precision": str(ranks.dtype).removeprefix("torch."),
+        "clock": "wall" if ranks.device.type == "cuda" else "CPU time",
+        "steps": steps,
+    }
+    if json:
+        print(json_module.dumps({**words, **found, "config": asdict(config)}))
+    else:
+        show(words, found)
+
+
+def show(words: dict[str, Any], found: dict[str, Any]) -> None:
+    """The table, then one sentence."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="training step, {shape} shape, {device}, {precision}".format(**words))
+    table.add_column("part")
+    for name in ("ours, ms", "baseline, ms", "ratio"):
+        table.add_column(name, justify="right")
+    for part in PARTS:
+        if part in found["ratio"]:
+            pair = [f"{1000 * found['seconds'][n][part]:,.1f}" for n in ("ours", "baseline")]
+            table.add_row(part, *pair, f"{found['ratio'][part]:.2f}")
+    Console(file=sys.stdout).print(table)
+    print(
+        f"Ours takes 1/{found['ratio']['step']:.2f} of the baseline's time: {found['tokens_per_second']['ours']:,.0f} "
+        f"against {found['tokens_per_second']['baseline']:,.0f} tokens/s; {found['utilisation']['ours']:.0%} against "
+        f"{found['utilisation']['baseline']:.0%} of {found['matmul_ceiling_gflops']:,.0f} GFLOP/s, the fastest matrix "
+        f"product here ({words['clock']}, median of {words['steps']} steps in turn)."
+    )

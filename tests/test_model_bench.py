@@ -1,0 +1,46 @@
+"""The bench: its arithmetic count is the published one, and it compares two steps that agree."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from model import bench
+from model.config import RunConfig
+from model.errors import ModelError
+
+
+def test_a_token_of_the_baseline_costs_what_the_survey_counted() -> None:
+    config = RunConfig()
+    assert bench.step_flops(config) / config.train_batch_tokens == pytest.approx(130.6e6, rel=1e-3)
+
+
+def test_both_sides_agree_and_all_parts_are_timed() -> None:
+    shape = {"vocab_size": 64, "num_layers": 2, "model_dim": 32, "num_heads": 2, "num_kv_heads": 1}
+    config = replace(RunConfig(**shape), train_seq_len=16, train_batch_tokens=64, micro_batches=1)  # type: ignore[arg-type]
+    found = bench.compare(config, torch.device("cpu"), torch.float32, 3)
+    assert set(found["ratio"]) == set(bench.PARTS)
+    assert all(seconds > 0 for side in found["seconds"].values() for seconds in side.values())
+
+
+def test_sides_that_disagree_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = {"vocab_size": 64, "num_layers": 2, "model_dim": 32, "num_heads": 2, "num_kv_heads": 1}
+    config = replace(RunConfig(**shape), train_seq_len=16, train_batch_tokens=64, micro_batches=1)  # type: ignore[arg-type]
+    right = bench.Theirs.gradient
+    monkeypatch.setattr(bench.Theirs, "gradient", lambda self, x, y: right(self, x, y) + 0.01)
+    with pytest.raises(ModelError, match="apart on equal weights"):
+        bench.compare(config, torch.device("cpu"), torch.float32, 1)
+
+
+def test_the_command_prints_a_table_or_one_document(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small = bench.SHAPES["tour"] | {"num_layers": 1, "model_dim": 32, "num_heads": 2, "train_batch_tokens": 128}
+    monkeypatch.setitem(bench.SHAPES, "tour", small)
+    bench.bench(device="cpu", steps=1)
+    assert "fastest matrix product" in " ".join(capsys.readouterr().out.split())
+    bench.bench(device="cpu", steps=1, json=True)
+    assert json.loads(capsys.readouterr().out)["shape"] == "tour"
+    with pytest.raises(ModelError, match="no shape is called 'moon'"):
+        bench.bench(shape="moon")
+    with pytest.raises(ModelError, match="at least 1"):
+        bench.bench(steps=0)
