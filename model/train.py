@@ -59,6 +59,7 @@ class Training:
         self.average = WeightAverage(self.model, config.ema_decay)
         self.gradients = Gradients(list(self.model.parameters()))
         self.stream = TokenStream(Path(config.data_path), config.vocab_size)
+        self.model.rotary(config.train_seq_len, ranks.device)  # made before anything is compiled
         wanted = config.compile == "on" or (config.compile == "auto" and ranks.device.type == "cuda")
         self.loss: Callable[[Tensor, Tensor], Tensor] = (
             torch.compile(self.model, dynamic=False) if wanted else self.model

@@ -11,6 +11,7 @@ import torch
 from model.checkpoint import load_state, save_state, state_tensors
 from model.errors import ModelError
 from model.evaluate import ScoreSums, read_validation, score_sequential
+from model.export import weights_in, weights_out
 from model.gpt import GPT, parameter_count
 from model.ranks import Ranks, StopRequest, bfloat16_pays, check_world, open_ranks, rank_numbers
 from model.score import load_model, score_artifact
@@ -278,3 +279,41 @@ def test_a_public_checkpoint_scores_as_published(real_data: Path, tmp_path: Path
     config = replace(model.config, data_path=str(tmp_path), tokenizer_path=tokenizer)
     sums = score_sequential(model, first_targets(read_validation(config), 65_536), 256, 8192)
     assert round(sums.bpb_table, 3) == says
+
+
+def test_bfloat16_trains_on_a_cpu_too(shards: Path) -> None:
+    config = tiny_config(shards, precision="bfloat16")
+    losses = []
+    for dtype in (torch.float32, torch.bfloat16):
+        training = Training(config, Ranks(0, 1, torch.device("cpu"), dtype))
+        for step in range(5):
+            loss = training.forward_backward()
+            training.move(step, 1.0)
+        losses.append(float(loss))
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], abs=0.05)
+
+
+def test_the_gpus_dtypes_round_positions_as_the_published_script_does() -> None:
+    from model.gpt import use_baseline_gpu_dtypes
+
+    model = GPT(tiny_config(Path("nowhere")))
+    use_baseline_gpu_dtypes(model)
+    cos, _ = model.rotary(300, torch.device("cpu"))
+    assert cos.dtype == torch.bfloat16
+    assert torch.equal(cos[256], cos[257])  # bfloat16 holds 8 bits, so these positions are one
+    kept = {p.dtype for name, p in model.named_parameters() if name != "tok_emb.weight"}
+    assert (model.tok_emb.weight.dtype, kept) == (torch.bfloat16, {torch.float32})
+    arrays, lacking = weights_out(model)
+    assert lacking == {"tok_emb.weight": "bfloat16"}
+    weights_in(model, arrays, "memory")
+
+
+@pytest.mark.slow
+def test_the_model_is_one_graph_for_the_compiler(shards: Path) -> None:
+    model = GPT(tiny_config(shards, relu_slope=0.5, rope_dims=4, depth_scale=True))
+    model.rotary(8, torch.device("cpu"))
+    ids = torch.randint(0, 40, (2, 9))
+    plain = model(ids[:, :-1], ids[:, 1:])
+    compiled = torch.compile(model, dynamic=False, fullgraph=True, backend="aot_eager")(ids[:, :-1], ids[:, 1:])
+    assert torch.equal(plain, compiled)
