@@ -5,6 +5,8 @@ import hashlib
 import re
 from collections.abc import Iterator
 
+from .builder_finder import Bare
+from .code_signs import builders
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .log_reader import Dump, Log
@@ -41,9 +43,9 @@ def shape(text: str, settings: bool = True) -> str:
 
 
 def counting(text: str) -> set[str]:
-    """The statements that count bytes or compute BPB, as the syntax tree prints them."""
+    """The statements that count bytes or compute BPB, and whole byte-table builders, as the syntax tree prints them."""
     tree = parse(text)
-    found = set()
+    found = {ast.unparse(Bare().visit(one)) for one in builders(tree)} if tree else set()
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and COUNTS.search(code := ast.unparse(node)):
             found.add(code)

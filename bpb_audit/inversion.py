@@ -47,9 +47,9 @@ class Interval:
 
 
 def unit(value: Decimal) -> float:
-    """The value of the last printed digit: 0.0001 for 1.2244, never more than one thousandth."""
+    """The value of the last printed digit: 0.0001 for 1.2244."""
     exponent = value.as_tuple().exponent
-    return min(10.0**exponent, 1e-3) if isinstance(exponent, int) else 1e-3
+    return 10.0 ** min(exponent, 0) if isinstance(exponent, int) else 1.0
 
 
 def bytes_per_token(loss: Decimal, bpb: Decimal, slack: float = 0.51) -> Interval:

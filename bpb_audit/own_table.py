@@ -19,7 +19,7 @@ from .vocabulary import ByteTable
 PROBE = [("<pad>", CONTROL), ("<s>", CONTROL), ("</s>", CONTROL), ("<unk>", UNKNOWN), ("<unused0>", UNUSED)]
 PROBE += [(f"<0x{value:02X}>", BYTE) for value in range(256)]
 PROBE += [(piece, NORMAL) for piece in (SPACE, f"{SPACE}the", "the", "s", f"{SPACE}é", "é", "日本", f"{SPACE}日", "😀")]
-PROBE += [(SPACE * 2, NORMAL), ("a", NORMAL), (f"{SPACE}a", NORMAL), ("\ue001", USER_DEFINED), ("0", NORMAL)]
+PROBE += [("a", NORMAL), (f"{SPACE}a", NORMAL), ("\ue001", USER_DEFINED), ("0", NORMAL)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,16 @@ for the tokenizer and for torch (numpy underneath), and prints one JSON object: 
 {"error": "..."}.
 """
 
+import collections  # noqa: F401  (imported before the limits, for the code that runs under them)
+import functools  # noqa: F401
+import itertools  # noqa: F401
 import json
+import pathlib  # noqa: F401
+import re  # noqa: F401
+import string  # noqa: F401
 import sys
+import typing  # noqa: F401
+import unicodedata  # noqa: F401
 
 import numpy as np
 

@@ -1,0 +1,131 @@
+"""Claim, log, sizes and source belong together: honest folders pass, and each way of not belonging fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bpb_audit.audit import audit
+from bpb_audit.evidence import Evidence
+from bpb_audit.finding import Report, Verdict
+from tests.audit_submissions import LOOP, Run, other, write
+
+TOGETHER = ("PG201", "PG202", "PG203", "PG401", "PG402", "PG403", "PG404", "PG405")
+SEEDS = [Run(seed=42, loss=2.0711), Run(seed=1337), Run(seed=7, loss=2.0731)]
+
+
+def judged(folder: Path) -> Report:
+    return audit(Evidence(folder), TOGETHER)
+
+
+def verdict(report: Report, rule: str) -> str:
+    """FAIL over UNCHECKED over PASS."""
+    found = {str(one.verdict) for one in report.findings if one.rule == rule}
+    return next(one for one in ("FAIL", "UNCHECKED", "PASS") if one in found)
+
+
+def change(folder: Path, **keys: object) -> Path:
+    place = folder / "submission.json"
+    place.write_text(json.dumps(json.loads(place.read_text(encoding="utf-8")) | keys), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("runs", [[Run()], SEEDS], ids=["one run", "three seeds"])
+def test_an_honest_folder_passes_every_rule(tmp_path: Path, runs: list[Run]) -> None:
+    report = judged(write(tmp_path / "record", runs))
+    assert {one.rule: str(one.verdict) for one in report.findings} == dict.fromkeys(TOGETHER, "PASS")
+    assert report.good
+
+
+def test_a_claim_found_nowhere_fails(tmp_path: Path) -> None:
+    assert verdict(judged(write(tmp_path / "one", [Run()], val_bpb=1.1999)), "PG402") == "FAIL"
+    assert verdict(judged(write(tmp_path / "mean", SEEDS, val_bpb=1.2105)), "PG402") == "FAIL"
+
+
+@pytest.mark.parametrize("digits", [3, 4, 6])
+def test_a_rounded_or_cut_claim_passes(tmp_path: Path, digits: int) -> None:
+    exact = Run().bpb(Run().loss)
+    assert verdict(judged(write(tmp_path / "rounded", [Run()], val_bpb=round(exact, digits))), "PG402") == "PASS"
+    cut = int(exact * 10**digits) / 10**digits
+    assert verdict(judged(write(tmp_path / "cut", [Run()], val_bpb=cut)), "PG402") == "PASS"
+
+
+def test_a_seed_score_that_its_log_does_not_hold_fails(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", SEEDS)
+    data = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
+    data["seed_results"]["7"]["val_bpb"] = 1.2011
+    assert verdict(judged(change(folder, **data)), "PG402") == "FAIL"
+
+
+def test_a_missing_log_is_unchecked_not_failed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", SEEDS)
+    (folder / "train_seed7.log").unlink()
+    assert verdict(judged(folder), "PG402") == "UNCHECKED"
+
+
+@pytest.mark.parametrize("loss", [2.05, 1.2244, 2.0727 * 0.99])
+def test_a_loss_of_another_evaluation_fails(tmp_path: Path, loss: float) -> None:
+    assert verdict(judged(write(tmp_path / "record", [Run()], val_loss=loss)), "PG403") == "FAIL"
+
+
+def test_a_log_of_another_seed_fails(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", SEEDS)
+    log = folder / "train_seed7.log"
+    log.write_text(log.read_text(encoding="utf-8").replace("seed:7\n", "seed:1337\n"), encoding="utf-8")
+    assert verdict(judged(folder), "PG404") == "FAIL"
+
+
+def test_a_copied_log_fails(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [SEEDS[0], other(SEEDS[0], seed=8)])
+    says = [one.says for one in judged(folder).findings if one.rule == "PG404" and one.verdict is Verdict.FAIL]
+    assert "under different seeds" in says[0]
+
+
+def test_source_in_the_log_is_the_shipped_one(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run()])
+    script = folder / "train_gpt.py"
+    source = script.read_text(encoding="utf-8")
+    script.write_text("# a comment\n" + source.replace("\n\n", "\n\n\n"), encoding="utf-8")
+    assert verdict(judged(folder), "PG405") == "PASS"
+    script.write_text(source + "\n\ndef unused(x):\n    return x\n", encoding="utf-8")
+    assert verdict(judged(folder), "PG405") == "UNCHECKED"
+    for was, now in (("is_boundary[i] = False", "is_boundary[i] = True"), ("piece = piece[1:]", "pass")):
+        script.write_text(source.replace(was, now), encoding="utf-8")
+        assert verdict(judged(folder), "PG405") == "FAIL"
+    twice = LOOP.replace("return counted.sum()", "counted += 1\n    base_bytes = counted\n    return base_bytes.sum()")
+    log = folder / "train.log"
+    script.write_text(source, encoding="utf-8")
+    log.write_text(log.read_text(encoding="utf-8").replace(LOOP.strip("\n"), twice.strip("\n")), encoding="utf-8")
+    assert verdict(judged(folder), "PG405") == "FAIL"
+
+
+@pytest.mark.parametrize("total", [16_000_000, 16_777_216])
+def test_the_cap_is_decimal_and_strict(tmp_path: Path, total: int) -> None:
+    assert verdict(judged(write(tmp_path / "record", [Run()], bytes_total=total)), "PG202") == "FAIL"
+    assert verdict(judged(write(tmp_path / "under", [Run()], bytes_total=15_999_999)), "PG202") == "PASS"
+
+
+def test_an_understated_size_fails(tmp_path: Path) -> None:
+    assert verdict(judged(write(tmp_path / "record", [Run()], bytes_total=14_000_000)), "PG203") == "FAIL"
+
+
+def test_code_counted_in_another_form_is_named_not_failed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run()])
+    (folder / "train_gpt.py").write_text("print('another file')\n", encoding="utf-8")
+    assert verdict(judged(folder), "PG201") == "UNCHECKED"
+
+
+def test_a_broken_claim_fails_in_a_sentence(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run()])
+    (folder / "submission.json").write_text('{"val_bpb": 1.2,}', encoding="utf-8")
+    says = [one.says for one in judged(folder).findings if one.verdict is Verdict.FAIL]
+    assert len(says) == 1
+    assert says[0].startswith("submission.json:1: not JSON")
+
+
+def test_no_claim_is_unchecked(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run()])
+    (folder / "submission.json").unlink()
+    report = judged(folder)
+    assert verdict(report, "PG401") == "UNCHECKED"
+    assert not report.count(Verdict.FAIL)

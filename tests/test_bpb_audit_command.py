@@ -1,0 +1,178 @@
+"""The command line, the four formats, the rules' page, the zipapp, and exit statuses."""
+
+import html.parser
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpb_audit.cli import main
+from bpb_audit.errors import AuditError
+from bpb_audit.finding import Finding, Report, Verdict, failed, passed, unchecked
+from bpb_audit.report import as_html, as_json, as_markdown, as_text
+from bpb_audit.rules import REGISTRY, all_rules, explain, pages, rule
+from bpb_audit.zipapp_build import archive, build
+from tests.audit_submissions import BYTES, Run, write
+
+ROOM = Path(__file__).parent.parent / "bpb_audit"
+KEYS = ["rule", "verdict", "says", "where", "found", "expected", "fix"]
+NASTY = Finding("PG999", Verdict.FAIL, "<b>|\x1b[31m\n", "a|b", "<script>", "`x`", "\\|", None, "")
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    return write(tmp_path / "record", [Run()])
+
+
+def test_json_has_the_published_shape(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(record), "--json"]) == 1
+    one = json.loads(capsys.readouterr().out)
+    assert list(one) == ["path", "findings", "claimed_bpb", "corrected_bpb", "basis"]
+    assert all(list(finding) == KEYS for finding in one["findings"])
+    assert {finding["verdict"] for finding in one["findings"]} <= {"PASS", "FAIL", "UNCHECKED"}
+    assert one["claimed_bpb"] == pytest.approx(Run().bpb(Run().loss), abs=1e-8)
+    assert main([str(record), str(record), "--format", "json"]) == 1
+    two = json.loads(capsys.readouterr().out)
+    assert two == [one, one]
+
+
+def test_exit_statuses(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(record), "--only", "PG121", "--only", "PG402"]) == 0
+    broken = write(tmp_path / "broken", [Run(bytes=BYTES * 1.1667)])
+    assert main([str(broken), "--only", "pg121"]) == 1
+    assert "twice" in capsys.readouterr().out
+    assert main([str(record)]) == 1  # something stays unchecked
+    capsys.readouterr()
+    for words in (
+        [],
+        [str(tmp_path / "nothing")],
+        [str(record), "--docs", str(tmp_path / "nothing")],
+        [str(record), "--shards", str(record / "train.log")],
+        [str(record), "--seq-len", "0"],
+        [str(record), "--only", "PG000"],
+        ["--explain", "PG000"],
+        ["--no-such-flag"],
+    ):
+        assert main(words) == 2
+        said = capsys.readouterr()
+        assert said.err
+        assert not said.out
+
+
+def test_an_empty_folder_is_an_error_not_a_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "no log, script or submission.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["train.log", "train_gpt.py", "submission.json"])
+def test_a_single_file_is_a_submission(record: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(record / name), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["findings"]
+
+
+def test_out_writes_whole_files(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("text", "json", "markdown", "html"):
+        place = tmp_path / f"report.{kind}"
+        assert main([str(record), "--format", kind, "--out", str(place), "--only", "PG121"]) == 0
+        assert "PG121" in place.read_text(encoding="utf-8")
+    assert not capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "record",
+        "report.html",
+        "report.json",
+        "report.markdown",
+        "report.text",
+    ]
+
+
+class Tags(html.parser.HTMLParser):
+    """Counts elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, int] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+
+
+def test_a_strangers_words_do_no_harm() -> None:
+    report = Report("p<i>", (NASTY, NASTY), 1.2, 1.3, "b", "limits")
+    tags = Tags()
+    tags.feed(as_html([report]))
+    assert "script" not in tags.seen
+    assert tags.seen["article"] == 2
+    assert "\x1b" not in as_text([report])
+    rows = [line for line in as_markdown([report]).splitlines() if line.startswith("| PG999")]
+    assert len(rows) == 2
+    assert all(len(row.replace("\\\\", "").replace("\\|", "").split("|")) == 9 for row in rows)
+    assert json.loads(as_json([report]))["findings"][0]["says"] == NASTY.says
+
+
+def test_failures_come_first_and_colour_only_where_asked() -> None:
+    found = tuple(
+        Finding(code, one.verdict, one.says)
+        for code, one in (("PG101", passed("p")), ("PG102", unchecked("u")), ("PG103", failed("f")))
+    )
+    text = as_text([Report("x", found)])
+    assert text.index("PG103") < text.index("PG102") < text.index("PG101")
+    assert "1 failed, 1 unchecked, 1 passed" in text
+    assert "\x1b[31;1m" in as_text([Report("x", found)], colour=True)
+
+
+def test_nothing_found_is_not_good() -> None:
+    assert not Report("x").good
+    assert not Report("x", (Finding("PG101", Verdict.UNCHECKED, "u"),)).good
+    assert Report("x", (Finding("PG101", Verdict.PASS, "p"),)).good
+
+
+def test_the_rules_page_is_fresh() -> None:
+    made = pages()
+    assert (ROOM / "RULES.md").read_text(encoding="utf-8") == made, (
+        "bpb_audit/RULES.md is stale; write it with: python -m bpb_audit --explain all > bpb_audit/RULES.md"
+    )
+
+
+@pytest.mark.parametrize("one", all_rules(), ids=lambda one: one.code)
+def test_every_rule_explains_itself(one, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    assert main(["--explain", one.code.lower()]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith(f"{one.code} {one.title}")
+    assert len(page.split()) > 20
+    assert explain(one.code) == page
+
+
+def test_codes_are_not_taken_twice() -> None:
+    with pytest.raises(AuditError, match="is taken"):
+
+        @rule("PG121", "another")
+        def another(evidence):  # type: ignore[no-untyped-def]
+            """A page."""
+            yield passed("x")
+
+    with pytest.raises(AuditError, match="not PG and three digits"):
+        rule("PG1", "short")(lambda evidence: iter(()))
+    assert "PG1" not in REGISTRY
+
+
+def test_the_zipapp_runs_alone(record: Path, tmp_path: Path) -> None:
+    place = tmp_path / "alone" / "bpb-audit.pyz"
+    assert build(place) == place.stat().st_size
+    assert archive(ROOM) == archive(ROOM)
+    done = subprocess.run(
+        [sys.executable, "-I", str(place), str(record), "--json"], capture_output=True, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 1, done.stderr
+    told = {finding["rule"]: finding["verdict"] for finding in json.loads(done.stdout)["findings"]}
+    assert told["PG121"] == "PASS"
+    assert told["PG301"] == "PASS"  # the runner in the sandbox comes out of the zip
+
+
+def test_the_module_runs(record: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bpb_audit", str(record), "--only", "PG121"], capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"1 passed" in done.stdout
