@@ -7,7 +7,6 @@ from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .inputs import Recount, recount
 from .recount import complete, ranked, say_effects, sidecar_effects, table_effects, wrong_pair
-from .round_trip import Level
 from .rules import rule
 from .survey import Row
 
@@ -88,9 +87,15 @@ def recounted(evidence: Evidence) -> Iterator[Finding]:
             f"{raw:,} raw bytes",
             "count the original UTF-8 bytes by a sidecar, or correct the table for the ids named",
         )
-    elif table > raw * (1 + EXCESS) and (survey.levels[Level.LOSSY] or vocabulary.normaliser not in OFFICIAL):
+    elif table > raw * (1 + EXCESS) and not (
+        vocabulary.normaliser in OFFICIAL and table <= survey.paired_normal * (1 + EXCESS)
+    ):
+        marks = (
+            f" {survey.paired_marks:,} spaces are counted as U+2581, three bytes each." if survey.paired_marks else ""
+        )
         yield failed(
-            f"the table counts transformed text: {table - raw:,} bytes ({table / raw - 1:.2%}) beyond the documents.",
+            f"the table counts transformed text: {table - raw:,} bytes ({table / raw - 1:.2%}) beyond the documents."
+            + marks,
             where,
             denominators(found),
             f"{raw:,} raw bytes",

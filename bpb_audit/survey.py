@@ -15,11 +15,12 @@ import numpy as np
 from .counting import IDS, Follower, Meter, per_document
 from .documents import Document, read_documents
 from .errors import AuditError
-from .round_trip import Level, Loss, as_text, compare, first_loss, loose, same_document
+from .round_trip import Level, Loss, as_text, compare, first_loss, loose, normal_size, same_document
 from .shard_reader import Batch, Stream, documents
 from .vocabulary import ByteTable, Vocabulary, finish, gather, widen
 
 PAIR_SAMPLE = 1 << 16  # tokens a batch in which neighbours are looked up
+MARK = "\u2581".encode()
 KEPT = 8  # examples kept of each kind
 LOST_KEPT = 100_000  # documents whose place is looked for
 SPECIAL_TEXT = ("<s>", "</s>", "<pad>", "<unk>", "<bos>", "<eos>", "<|endoftext|>", "<|bos|>")
@@ -62,6 +63,10 @@ class Survey:
     paired_outer: int = 0  # white space at both ends of raw documents, bytes
     paired_decoded: int = 0
     paired_table: int = 0
+    paired_normal: int = (
+        0  # raw documents under the challenge's normaliser, as we compute it; exact documents as they are
+    )
+    paired_marks: int = 0  # spaces that decode to U+2581, three bytes, where the documents have none
     paired_sidecar: int = 0
     table_rows: list[Row] = field(default_factory=list)  # first documents where table and raw differ
     sidecar_rows: list[Row] = field(default_factory=list)  # first documents where sidecar and raw differ
@@ -211,8 +216,9 @@ def _hold(row: Row, document: Document, decoded: bytes | None, found: Survey, he
         for word in SPECIAL_TEXT:
             if word in document.text:
                 found.special[word] = found.special.get(word, 0) + 1
-    level = Level.EXACT
+    level, normal = Level.EXACT, len(document.raw)
     if decoded is not None and decoded != document.raw:
+        normal = normal_size(document.text)
         found.bad_utf8 += not _is_utf8(decoded)
         level = compare(document.text, as_text(decoded), head_cut=head, tail_cut=tail)
     found.levels[level] += decoded is not None
@@ -225,6 +231,9 @@ def _hold(row: Row, document: Document, decoded: bytes | None, found: Survey, he
         if len(found.losses) < KEPT:
             found.losses.append((row, first_loss(document.text, as_text(decoded))))
     if level is not Level.CUT:
+        found.paired_normal += normal
+        if decoded is not None:
+            found.paired_marks += max(decoded.count(MARK) - document.raw.count(MARK), 0)
         _sum(row, len(document.text.strip().encode("utf-8")), found)
 
 

@@ -247,7 +247,7 @@ def test_runs_of_spaces_in_a_piece_are_overcounted_by_the_table_and_found(tmp_pa
 
 
 def test_transformed_text_that_grew_fails_where_the_challenges_normaliser_passes(tmp_path: Path) -> None:
-    docs = ["\u00bd cup " * 30]  # one half: 2 bytes, 5 as 1, fraction slash, 2
+    docs = ["\u00bd cup " * 30 + "end"]  # one half: 2 bytes, 5 as 1, fraction slash, 2
 
     def encode(text: str) -> list[int]:
         return greedy(PIECES)(text.replace("\u00bd", "1\u20442"))
@@ -255,6 +255,22 @@ def test_transformed_text_that_grew_fails_where_the_challenges_normaliser_passes
     for rules, verdict in (("nmt_nfkc", Verdict.PASS), ("user_defined", Verdict.FAIL)):
         folder = write_set(tmp_path / rules, docs, encode, model_bytes(PIECES, rules=rules))
         assert verdicts("PG101", folder) == [verdict]
+
+
+def test_spaces_that_become_three_bytes_fail_under_the_challenges_normaliser_too(tmp_path: Path) -> None:
+    """A vocabulary without a U+2581 piece writes each lone space as three byte tokens."""
+    without = [each for each in PIECES if each[0] != SPACE]
+    docs = ["the cat q x the mat", "A B C D E"]
+    whole = write_set(tmp_path / "a", docs, greedy(PIECES), model_bytes(PIECES, rules="nmt_nfkc"))
+    assert verdicts("PG101", whole) == [Verdict.PASS]
+
+    def encode(text: str) -> list[int]:  # the greedy encoder writes a missing piece's own character as bytes
+        return greedy(without)(text)
+
+    broken = write_set(tmp_path / "b", docs, encode, model_bytes(without, rules="nmt_nfkc"))
+    [finding] = run("PG101", broken)
+    assert finding.verdict is Verdict.FAIL
+    assert "7 spaces are counted as U+2581" in finding.says
 
 
 OPERATORS = ["\ue001", "\ue002", "\ue003", "\ue004"]
