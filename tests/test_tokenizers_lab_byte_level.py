@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenizers_lab.builders import open_vocabulary
-from tokenizers_lab.byte_level import ByteLevelTokenizer
+from tokenizers_lab.byte_level import ByteLevelTokenizer, cut
 from tokenizers_lab.byte_level_file import byte_alphabet, to_file
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.tokenizer import SPECIAL_NAMES
@@ -171,9 +171,9 @@ def test_a_file_that_is_not_ours_is_one_sentence(file_bytes: bytes, change) -> N
 
 
 def test_every_truncation_is_one_sentence(file_bytes: bytes) -> None:
-    for cut in [*range(0, 400), *range(400, len(file_bytes) - 2, 997)]:
+    for end in [*range(0, 400), *range(400, len(file_bytes) - 2, 997)]:
         with pytest.raises(VocabError, match=r"there\.json"):
-            ByteLevelTokenizer(file_bytes[:cut], "there.json")
+            ByteLevelTokenizer(file_bytes[:end], "there.json")
 
 
 def test_the_written_file_never_changes(golden) -> None:
@@ -184,3 +184,23 @@ def test_opening_by_folder(small_lab: Path) -> None:
     spec, tokenizer, data = open_vocabulary(small_lab / "vocab/bpe")
     assert (spec.kind, spec.lossless, tokenizer.bos) == ("bpe", "exact", 1)
     assert data == (small_lab / "vocab/bpe/tokenizer.json").read_bytes()
+
+
+def test_a_long_document_is_cut_where_the_tokens_stay_the_same(
+    file_bytes: bytes, hostile: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = ByteLevelTokenizer(file_bytes)
+    texts = [" ".join(hostile), "a b  c d\n e f's g", *hostile]
+    whole = tokenizer.encode_batch(texts)
+    for longest in (1, 2, 3, 7, 50):
+        monkeypatch.setattr("tokenizers_lab.byte_level.cut", lambda text, n=longest: cut(text, n))
+        parts = tokenizer.encode_batch(texts)
+        assert np.array_equal(parts.ids, whole.ids)
+        assert np.array_equal(parts.offsets, whole.offsets)
+
+
+@given(st.text(st.sampled_from("ab1 ' s_\n\t\xa0é中"), max_size=60), st.integers(1, 5))
+def test_parts_join_to_the_text_and_split_into_the_same_words(text: str, longest: int) -> None:
+    parts = list(cut(text, longest))
+    assert "".join(parts) == text
+    assert [word for part in parts for word in words_of(part)] == words_of(text)

@@ -6,7 +6,8 @@ token would be looked for in the text, and the bytes of a document that contains
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tokenizers
@@ -18,6 +19,24 @@ from .errors import VocabError
 from .tokenizer import BOS, SPECIAL_NAMES, Encoded, Lossless
 
 FOREIGN, FIX = "no byte-level vocabulary of this lab", "Make one: pglab vocab train bpe"
+
+
+LONGEST = 1 << 16  # characters handed over at once; Hugging Face needs some 100 bytes of memory for each
+AT_ONCE = 64  # texts in one call
+_CUT = re.compile(r"(?<=\w) (?=\w)")
+
+
+def cut(text: str, longest: int = LONGEST) -> Iterator[str]:
+    """`text` in parts that give the same tokens as the whole: cut before a single space between two words.
+
+    The GPT-2 split begins a new word at such a space, whatever stands around it. A longer stretch without one stays
+    whole.
+    """
+    start = 0
+    while len(text) - start > longest and (place := _CUT.search(text, start + longest)):
+        yield text[start : place.start()]
+        start = place.start()
+    yield text[start:]
 
 
 class ByteLevelTokenizer:
@@ -56,8 +75,15 @@ class ByteLevelTokenizer:
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """See Tokenizer."""
         sizes_of(texts)  # a lone surrogate is refused here, by its name
-        encodings = self._engine.encode_batch_fast(list(texts), add_special_tokens=False)
-        return Encoded.of([np.array(encoding.ids, np.uint32) for encoding in encodings], self.size)
+        parts = [list(cut(text)) for text in texts]
+        flat = [part for whole in parts for part in whole]
+        ids: list[np.ndarray] = []
+        for at in range(0, len(flat), AT_ONCE):
+            encodings = self._engine.encode_batch_fast(flat[at : at + AT_ONCE], add_special_tokens=False)
+            ids += [np.array(encoding.ids, np.uint32) for encoding in encodings]
+        found = Encoded.of(ids, self.size)
+        firsts = np.cumsum([0, *map(len, parts)])
+        return Encoded(found.ids, found.offsets[firsts])
 
     def byte_ends(self, encoded: Encoded, texts: Sequence[str]) -> np.ndarray:
         """See Tokenizer."""

@@ -1,4 +1,4 @@
-"""Running units: here, in spawned processes, or on whatever offers `concurrent.futures.Executor`.
+"""Run the units of an export: here, in spawned processes, or on whatever offers `concurrent.futures.Executor`.
 
 The executor is the one seam: a process pool on this machine, or `dask.distributed.Client.get_executor()` on many. A
 worker that dies takes its unfinished units with it and nothing else; the same command continues.
