@@ -192,3 +192,48 @@ def text(
     show(rows, columns, f"{len(data):,} bytes of text", False)
     best = min(rows, key=lambda row: row["bytes"])
     print(f"{best['coder']} is the smallest: {best['bpb']:.4f} bits per byte.")
+
+
+@codec.command
+def fit(
+    checkpoint: Path,
+    target: Path,
+    /,
+    *,
+    budget: int = 16_000_000,
+    code_bytes: int = 0,
+    states: int = 0,
+    json: bool = False,
+) -> None:
+    """Fill a budget: seek the finest step whose written bytes, code and decoder included, still fit.
+
+    Parameters
+    ----------
+    checkpoint
+        A file of weights: .pt, .int8.ptz, safetensors, npz or .pgc.
+    target
+        The container to write.
+    budget
+        Bytes of the whole artifact.
+    code_bytes
+        Bytes of train_gpt.py without the decoder.
+    states
+        States of a trellis (4 to 256); 0 rounds each weight alone.
+    json
+        Print one JSON document instead of the table.
+    """
+    from .aside import write_aside
+    from .fit import fit_step
+    from .sources import read_weights
+    from .tables import show
+
+    data, answer = fit_step(read_weights(checkpoint), budget, code_bytes, states)
+    write_aside(target, data)
+    if json:
+        print(json_module.dumps(answer, indent=1))
+        return
+    show(answer["rows"], ["tensor", "weights", "bytes", "bits", "hurt"], f"{target}: {len(data):,} bytes", False)
+    print(
+        f"{answer['recipe']}: {answer['total']:,} of {budget:,} bytes ({answer['filled']:.2%}), "
+        f"weight error {answer['mse']:.2e}; bytes a tensor are shares by entropy."
+    )

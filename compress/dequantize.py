@@ -2,12 +2,14 @@
 
 A tensor in a container has a *scheme*, a few words that say which arrays it is made of and how they become numbers
 again. `raw float16` is one array in that dtype; `row int8 float16` are integers and one scale a row; `one` has a
-single scale; `affine` a scale and a zero a row; `book` a table of values that the integers look up.
+single scale; `affine` a scale and a zero a row; `book` a table of values that the integers look up; `trellis` walks a
+trellis of so many states.
 """
 
 import numpy as np
 
 from .errors import CodecError
+from .trellis import next_states, walk_trellis
 
 STORED = [
     "bool",
@@ -33,9 +35,12 @@ def part_specs(scheme: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int
     wants["affine"] = [shape, shape[:1], shape[:1]]
     if word == "book" and dtypes[2:] and dtypes[2].isdecimal() and 0 < int(dtypes[2][:4]) <= 256:
         wants["book"] = [shape, (int(dtypes.pop()),)]
+    if word == "trellis" and dtypes[2:] and dtypes[2].isdecimal():
+        next_states(int(dtypes.pop()[:4]))
+        wants["trellis"] = [shape, ()]
     if len(wants.get(word, ())) != len(dtypes) or any(d not in STORED for d in dtypes):
         raise CodecError(f"the scheme {scheme!r:.60} is not known to this reader")
-    if word in ("row", "affine") and not shape:
+    if word in ("row", "affine", "trellis") and not shape:
         raise CodecError(f"the scheme {scheme!r:.60} wants rows, the tensor has none")
     return list(zip(dtypes, wants[word], strict=True))
 
@@ -52,6 +57,10 @@ def dequantize(scheme: str, parts: list[np.ndarray], shape: tuple[int, ...], dty
                 raise CodecError("an integer points beyond its table of values")
             out = rest[0][q]
         else:
+            if word == "trellis":
+                q = walk_trellis(
+                    q.reshape(shape[0], -1) if q.size else q.reshape(0, 0), int(scheme.rsplit(" ", 1)[1])
+                ).reshape(shape)
             rest = [r.reshape(r.shape + (1,) * (len(shape) - 1)) if r.ndim else r for r in rest]
             out = q.astype(np.float32) * rest[0]
             if word == "affine":

@@ -45,8 +45,8 @@ def run_mix(  # type: ignore[no-untyped-def]  # numba reads the types off the ca
 ):
     """Code `q` into `code`, or decode it back; returns the bytes used, or -1 when `code` is too short to write into.
 
-    q (n,) int64: all integers; sizes (m, 3) int64: rows, columns, and where the previous matrix of the same shape starts
-    or -1; lags (rows,) int64: how many rows up each row copies, 0 for none; code uint8. Decoding fills q and lags.
+    q (n,) int64: all integers; sizes (m, 3) int64: rows, columns, and where the previous matrix of the same shape
+    starts or -1; lags (rows,) int64: how many rows up each row copies, 0 for none; code uint8. Decoding fills q, lags.
     """
     nodes = (counters.shape[1] - 17 * 81 - 512) // 81
     lag_area = counters.shape[1] - 512
@@ -61,20 +61,20 @@ def run_mix(  # type: ignore[no-untyped-def]  # numba reads the types off the ca
             value = (value << 8) | (int(code[at]) if at < code.size else 0)
             at += 1
     start = row_at = 0
+    sum0 = sum1 = norm0 = norm1 = 1
     typical = 64
     for m in range(sizes.shape[0]):
         rows, columns, before = sizes[m, 0], sizes[m, 1], sizes[m, 2]
-        slower = np.full(columns, typical, np.int64)  # two memories of each column's size, in sixteenths
-        fast = np.full(columns, typical, np.int64)
+        share = np.full((2, columns), 4096, np.int64)  # a column's size against its rows', in a short and a long memory
+        hit, norm = np.zeros((2, columns), np.int64), np.zeros((2, columns), np.int64)
         mean, recent = np.zeros(columns, np.int64), np.zeros(columns, np.int64)  # of the values, in 1/256
-        slower_all = fast_all = typical
         usual = np.full(2, typical, np.int64)  # a row's size, apart for rows that copy
         seen = np.full((2, 2), -1, np.int64)  # the last two rows that copied not, and that did
         lms[:] = 0
         count = 0
         for i in range(rows):
             copies = lag = place = 0
-            row = row_slower = row_fast = usual[0]
+            row = usual[0]
             up = up2 = -1
             for j in range(-1, columns):
                 a = start + i * columns + j
@@ -93,12 +93,12 @@ def run_mix(  # type: ignore[no-untyped-def]  # numba reads the types off the ca
                         around += abs(residual[b + 1]) if j + 1 < columns else 0
                         around += abs(residual[up2 + j]) if up2 >= 0 else 0
                     if copies:
-                        size[0], size[1], size[3], size[4] = row_fast, row_slower, row, row
+                        size[0], size[1], size[3], size[4] = row, sum0 // norm0, row, row
                         guess = 16 * q[place + j]
                     else:
-                        size[0] = row_fast * fast[j] // fast_all
-                        size[1] = row_slower * slower[j] // slower_all
-                        size[3], size[4] = fast[j], row
+                        size[0] = sum0 * share[0, j] // norm0
+                        size[1] = sum1 * share[1, j] // norm1
+                        size[3], size[4] = usual[0] * share[0, j] >> 12, row
                         near[0] = q[up + j] * 16 if up >= 0 else 0
                         near[1] = q[up2 + j] * 16 if up2 >= 0 else 0
                         near[2], near[3] = mean[j] >> 4, recent[j] >> 4
@@ -197,7 +197,8 @@ def run_mix(  # type: ignore[no-untyped-def]  # numba reads the types off the ca
                         lags[row_at] = lag
                     copies = int(lag > 0)
                     place = start + (i - lag) * columns
-                    row = row_slower = row_fast = usual[copies]
+                    row = usual[copies]
+                    sum0, sum1, norm0, norm1 = 2 * row, 8 * row, 2 << 12, 8 << 12
                     up, up2 = seen[copies, 0], seen[copies, 1]
                     continue
                 if decode:
@@ -206,14 +207,14 @@ def run_mix(  # type: ignore[no-untyped-def]  # numba reads the types off the ca
                 residual[a] = q[a] - whole
                 now = 16 * magnitude
                 row += ((now - row) * rates[min(j + 14, 398)]) >> 16
-                row_slower += ((now - row_slower) * rates[min(j + 62, 398)]) >> 16
-                row_fast += ((now - row_fast) * rates[min(j + 7, 46)]) >> 16
+                sum0 += now - (sum0 >> 6)
+                sum1 += now - (sum1 >> 9)
+                norm0 += (4096 if copies else share[0, j]) - (norm0 >> 6)
+                norm1 += (4096 if copies else share[1, j]) - (norm1 >> 9)
                 if not copies:
-                    slower[j] += ((now - slower[j]) * rates[min(count + 30, 398)]) >> 16
-                    fast[j] += ((now - fast[j]) * rates[min(count + 3, 46)]) >> 16
                     mean[j] += ((256 * q[a] - mean[j]) * rates[min(count, 198)]) >> 16
                     recent[j] += ((256 * q[a] - recent[j]) * rates[min(count, 10)]) >> 16
-                    gain = ((16 * q[a] - guess) << 17) // power
+                    gain = ((16 * q[a] - guess) << 16) // power
                     for z in range(7):
                         lms[z] += (gain * near[z] + 128) >> 8
             usual[copies] += ((row - usual[copies]) * rates[min(i, 30)]) >> 16
@@ -221,10 +222,20 @@ def run_mix(  # type: ignore[no-untyped-def]  # numba reads the types off the ca
             seen[copies, 0] = start + i * columns
             row_at += 1
             if not copies:
+                level0, level1 = (sum0 << 12) // norm0 + 1, (sum1 << 12) // norm1 + 1
+                for j in range(columns):
+                    now = 16 * abs(residual[start + i * columns + j])
+                    if count == 0:
+                        hit[0, j] = norm[0, j] = 3 * level0
+                        hit[1, j] = norm[1, j] = 12 * level1
+                    hit[0, j] += now - (hit[0, j] >> 6)
+                    hit[1, j] += now - (hit[1, j] >> 9)
+                    norm[0, j] += level0 - (norm[0, j] >> 6)
+                    norm[1, j] += level1 - (norm[1, j] >> 9)
+                    share[0, j] = min((hit[0, j] << 12) // norm[0, j], 1 << 20)
+                    share[1, j] = min((hit[1, j] << 12) // norm[1, j], 1 << 20)
                 count += 1
-                slower_all = slower.sum() // max(columns, 1) + 1
-                fast_all = fast.sum() // max(columns, 1) + 1
-        typical = slower_all
+        typical = usual[0]
         start += rows * columns
     if not decode:
         if at + 4 > code.size:

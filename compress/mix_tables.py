@@ -28,7 +28,7 @@ CLASS_BITS = (
     5,
     7,
 )  # 2**bits magnitudes a class: 0, 1, 2, 3, 4, 5-6, 7-8, ...
-E_256TH = 18519076902748469186  # e^(1/256) * 2^64
+E_256TH = 18518942588666869714  # e^(1/256) * 2^64
 
 
 def logistic_tables() -> tuple[np.ndarray, np.ndarray]:

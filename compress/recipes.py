@@ -11,6 +11,7 @@ from .errors import CodecError
 from .mix_coder import Mix
 from .quantizers import Half, Official, RowInt
 from .stage import Coder, Quantizer, Stage
+from .trellis_search import Trellis, Uniform
 
 REST_OF_MIX = "brotli11"  # what codes scales and small tensors beside the mixing coder
 RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
@@ -38,8 +39,11 @@ def parse_quantizer(word: str) -> Quantizer:
     if match := re.fullmatch(r"int([2-8])-(row|sigma)", word):
         bits = int(match[1])
         return RowInt(bits, sigma=RECORD_SIGMA if match[2] == "sigma" else 0.0)
+    if match := re.fullmatch(r"(?:step|trellis(\d{1,3}))-(\d+(?:\.\d+)?(?:e-?\d{1,2})?)", word):
+        return Trellis(float(match[2]), int(match[1])) if match[1] else Uniform(float(match[2]))
     raise CodecError(
-        f"no quantiser is called {word!r:.40}; there are official, fp16, intN-row and intN-sigma, N 2 to 8."
+        f"no quantiser is called {word!r:.40}; there are official, fp16, intN-row, intN-sigma (N 2 to 8), "
+        "step-S and trellisN-S (S a number, N 4 to 256)."
     )
 
 

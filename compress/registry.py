@@ -7,6 +7,7 @@ from .mix_coder import Mix
 from .quantizers import Half, Official, RowInt
 from .recipes import RECORD_SIGMA
 from .stage import Coder, Quantizer, Stage
+from .trellis_search import Trellis, Uniform
 
 LAYOUTS = {
     "columns": "each matrix column by column",
@@ -21,6 +22,7 @@ def quantizers() -> dict[str, Quantizer]:
     found: list[Quantizer] = [Official(), Half()]
     found += [RowInt(bits) for bits in range(2, 9)]
     found += [RowInt(bits, sigma=RECORD_SIGMA) for bits in (5, 6, 7)]
+    found += [Uniform(0.02), Trellis(0.02, 8), Trellis(0.02, 32)]
     return {stage.name: stage for stage in found}
 
 

@@ -140,8 +140,8 @@ def test_broken_ptz(tmp_path: Path, data: bytes) -> None:
 def test_parts_that_do_not_fit() -> None:
     state, dtypes = sample_state()
     for spoil in (
-        {"__quant_format__": "int4"}, {"scales": {}}, {"quantized": 7}, {"passthrough_orig_dtypes": {"gone": "float32"}},
-        {"dtypes": {}}, {"scales": {"big": np.ones(4, np.float16)}},
+        {"__quant_format__": "int4"}, {"scales": {}}, {"quantized": 7}, {"dtypes": {}},
+        {"passthrough_orig_dtypes": {"gone": "float32"}}, {"scales": {"big": np.ones(4, np.float16)}},
     ):  # fmt: skip
         with pytest.raises(CodecError):
             dequantize_official({**quantize_official(state, dtypes), **spoil})

@@ -1,0 +1,99 @@
+"""`pglab codec` as a person runs it: exit status, one JSON document, sentences for what is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compress.errors import CodecError
+from compress.text_sizes import joined_text, text_rows
+from pglab import run
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    place = tmp_path / "model.npz"
+    np.savez(place, **{f"blocks.{i}.w": rng.normal(size=(64, 64)).astype(np.float32) for i in range(2)}, b=np.ones(5))
+    return place
+
+
+def test_list_names_every_stage(capsys) -> None:
+    assert run(["codec", "list", "--json"]) == 0
+    names = {row["stage"] for row in json.loads(capsys.readouterr().out)}
+    assert {"official", "int6-row", "brotli11", "mix", "planes6", "trellis32-0.02"} <= names
+
+
+def test_sweep_measures_written_files(checkpoint: Path, capsys) -> None:
+    recipes = ["--recipe", "int6-row+zlib9", "--recipe", "int6-row+mix"]
+    assert run(["codec", "sweep", str(checkpoint), *recipes, "--control", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [found["path"].endswith("control)") for found in answer["checkpoints"]] == [False, True]
+    rows = {row["recipe"]: row for row in answer["checkpoints"][0]["rows"]}
+    row = rows["int6-row+mix"]
+    assert row["bytes"] == row["payload"] + row["scales"] + row["rest"] + row["header"]
+    assert row["margin"] == 16_000_000 - row["bytes"] - row["decoder"]
+    assert row["quantized_weights"] == 2 * 64 * 64
+    assert 0 < row["mse"] < 1e-2
+    assert "is the smallest" in answer["says"]
+    assert run(["codec", "sweep", str(checkpoint), *recipes, "--markdown"]) == 0
+    assert "| int6-row+mix |" in capsys.readouterr().out
+
+
+def test_pack_verify_unpack(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    packed, back = str(tmp_path / "a.pgc"), str(tmp_path / "b.npz")
+    assert run(["codec", "pack", str(checkpoint), packed, "--recipe", "int8-row+mix"]) == 0
+    assert run(["codec", "verify", packed]) == 0
+    assert run(["codec", "verify", packed, str(checkpoint)]) == 1, "int8 is not exact"
+    assert run(["codec", "verify", packed, str(checkpoint), "--tolerance", "1e-3"]) == 0
+    assert run(["codec", "unpack", packed, back]) == 0
+    assert run(["codec", "verify", packed, back]) == 0
+    capsys.readouterr()
+    Path(packed).write_bytes(Path(packed).read_bytes()[:-1])
+    assert run(["codec", "verify", packed]) == 2
+    assert capsys.readouterr().err.startswith("error: the head declares")
+
+
+def test_fit_command(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    assert run(["codec", "fit", str(checkpoint), str(tmp_path / "f.pgc"), "--budget", "16000", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["bytes"] == (tmp_path / "f.pgc").stat().st_size
+    assert answer["total"] <= 16000
+
+
+@pytest.mark.parametrize(
+    "words", [["sweep", "no.npz"], ["sweep", "SRC", "--recipe", "int6"], ["pack", "SRC", "x.pgc", "--recipe", "a+b"]]
+)
+def test_mistakes_are_sentences(words: list[str], checkpoint: Path, capsys) -> None:
+    assert run(["codec", *(str(checkpoint) if w == "SRC" else w for w in words)]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_text_of_documents(tmp_path: Path, capsys) -> None:
+    docs = tmp_path / "docs.jsonl"
+    docs.write_text(
+        "".join(json.dumps({"text": f"Ein Satz, {n} Mal. " * 20}) + "\n" for n in range(9)), encoding="utf-8"
+    )
+    assert run(["codec", "text", str(docs), "--field", "text", "--documents", "2", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["bytes"] == 2 * len("Ein Satz, 0 Mal. " * 20)
+    for row in answer["rows"]:
+        assert row["bpb"] == pytest.approx(8 * row["bytes"] / answer["bytes"])
+    assert {"zlib-9", "zstd-22", "brotli-11", "lzma-9"} <= {row["coder"] for row in answer["rows"]}
+
+
+def test_primed_text_costs_less() -> None:
+    text = bytes(range(32, 120)) * 3
+    rows = {row["coder"]: row for row in text_rows(text, prime=text * 4)}
+    assert all(row["primed_bytes"] < row["bytes"] for row in rows.values())
+
+
+def test_text_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match="no text"):
+        text_rows(b"")
+    place = tmp_path / "d.jsonl"
+    for line in ("not json", "[]", '{"text": 7}', '{"other": "x"}', "[" * 100_000):
+        place.write_text(line + "\n")
+        with pytest.raises(CodecError, match="line 1 is no JSON object"):
+            joined_text([place], "text", None)

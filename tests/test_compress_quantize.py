@@ -1,0 +1,121 @@
+"""Trellis, uniform step, error feedback and the budget: against brute force, theory, and their own promises."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from compress.errors import CodecError
+from compress.fit import fit_step
+from compress.gptq import feedback_round, output_error
+from compress.sources import Weights
+from compress.trellis import UNGERBOECK, next_states, walk_trellis
+from compress.trellis_search import Trellis, Uniform, best_path, fast_path
+
+GAUSS = np.random.default_rng(4).standard_normal((16, 2048))
+
+
+def conditional_entropy(k: np.ndarray, j: np.ndarray) -> float:
+    """Bits a weight of the stored integers, given which half of the grid the state allows."""
+    bits = 0.0
+    for parity in (0, 1):
+        _, n = np.unique(k[j & 1 == parity], return_counts=True)
+        bits += float((n * -np.log2(n / n.sum())).sum())
+    return bits / k.size
+
+
+@pytest.mark.parametrize("states", UNGERBOECK)
+def test_trellis_is_a_permutation_of_moves(states: int) -> None:
+    moves = next_states(states)
+    assert moves.shape == (states, 2)
+    assert sorted(moves.reshape(-1).tolist()) == sorted(list(range(states)) * 2), "two ways into every state"
+    assert (moves[:, 0] != moves[:, 1]).all()
+
+
+def test_search_finds_the_best_of_all_paths() -> None:
+    x, moves = np.array([0.3, -2.7, 5.1, 0.9, -0.4]), next_states(4)
+    k = best_path(x, moves, 0.0)
+    error = np.square(walk_trellis(k[None], 4)[0] - x).sum()
+    least = min(
+        np.square(walk_trellis(np.array([path]), 4)[0] - x).sum() for path in itertools.product(range(-2, 4), repeat=5)
+    )
+    assert error == pytest.approx(least)
+    assert np.array_equal(fast_path()(x, moves, 0.0), k)
+
+
+@pytest.mark.parametrize(("states", "gap"), [(4, 0.115), (8, 0.10), (32, 0.08)])
+def test_trellis_comes_near_the_rate_distortion_bound(states: int, gap: float) -> None:
+    step, moves, search = 0.4, next_states(states), fast_path()
+    k = np.stack([search(row / (step / 2), moves, 0.0) for row in GAUSS])
+    j = walk_trellis(k, states)
+    error = np.square(GAUSS - j * step / 2).mean() / GAUSS.var()
+    assert conditional_entropy(k, j) - 0.5 * np.log2(1 / error) < gap
+
+
+def test_scalar_stays_a_quarter_bit_above() -> None:
+    q = np.rint(GAUSS / 0.4)
+    _, n = np.unique(q, return_counts=True)
+    bits = float((n / q.size * -np.log2(n / q.size)).sum())
+    error = np.square(GAUSS - q * 0.4).mean() / GAUSS.var()
+    assert 0.24 < bits - 0.5 * np.log2(1 / error) < 0.28
+
+
+def test_stage_and_decoder_agree() -> None:
+    values = GAUSS.astype(np.float32)
+    parts = Trellis(0.1, 8).encode("w", values, "float32")
+    assert parts.scheme == "trellis int8 float32 8"
+    assert np.abs(parts.restore() - values).max() < 0.25
+    plain = Uniform(0.1).encode("w", values, "float32")
+    assert np.square(parts.restore() - values).mean() < 0.85 * np.square(plain.restore() - values).mean()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Trellis(0.1, 5), lambda: Trellis(-1), lambda: Uniform(0), lambda: Uniform(1e9)]
+)
+def test_settings_out_of_range(make) -> None:
+    with pytest.raises(CodecError):
+        make()
+
+
+def test_feedback_lowers_the_output_error() -> None:
+    rng = np.random.default_rng(8)
+    inputs = rng.normal(size=(500, 32)) @ rng.normal(size=(32, 32))
+    hessian, weights = inputs.T @ inputs, rng.normal(size=(24, 32))
+    plain = output_error(weights, np.rint(weights / 0.2) * 0.2, hessian)
+    fed = output_error(weights, feedback_round(weights, hessian, 0.2) * 0.2, hessian)
+    assert fed < 0.6 * plain
+    eye = feedback_round(weights, np.eye(32), 0.2)
+    assert np.array_equal(eye, np.rint(weights / 0.2)), "without correlations there is nothing to feed back"
+
+
+def test_feedback_refuses_what_does_not_fit() -> None:
+    with pytest.raises(CodecError, match="does not fit"):
+        feedback_round(np.zeros((2, 3)), np.eye(2), 1.0)
+    with pytest.raises(CodecError, match="does not fit"):
+        feedback_round(np.zeros((2, 2)), np.full((2, 2), np.nan), 1.0)
+
+
+def layered(seed: int = 0) -> Weights:
+    rng = np.random.default_rng(seed)
+    tensors = {f"blocks.{i}.w": (rng.standard_normal((128, 128)) * 0.05).astype(np.float32) for i in range(4)}
+    return Weights("made", {**tensors, "norm": np.ones(128, np.float32)}, {}, None)
+
+
+@pytest.mark.parametrize("states", [0, 8])
+def test_fit_fills_the_budget_from_below(states: int) -> None:
+    data, answer = fit_step(layered(), 48_000, 1_000, states)
+    assert answer["total"] == len(data) + 1_000 + answer["decoder"]
+    assert 0.999 * 48_000 <= answer["total"] <= 48_000
+    assert sum(row["bytes"] for row in answer["rows"]) == pytest.approx(len(data), rel=0.01)
+    assert sum(row["hurt"] for row in answer["rows"]) == pytest.approx(1.0)
+
+
+def test_fit_says_when_nothing_fits() -> None:
+    with pytest.raises(CodecError, match="raise the budget"):
+        fit_step(layered(), 11_000, 0)
+
+
+def test_fit_stops_at_the_finest_step() -> None:
+    _, answer = fit_step(layered(), 16_000_000, 0)
+    assert answer["total"] < 200_000
+    assert answer["mse"] < 1e-4
