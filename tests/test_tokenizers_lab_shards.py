@@ -1,6 +1,7 @@
 """Shards: the challenge's format byte for byte, a sidecar that sums, and a recount that finds every change."""
 
 import json
+import random
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,3 +266,60 @@ def test_documents_join_across_files(tmp_path: Path) -> None:
         ("fineweb_val_000001.bin:1", [1, 8, 9]),
         ("fineweb_val_000002.bin:2", [1]),
     ]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "sp_bpe", "bytes"])
+def test_fuzz_a_folder_of_shards_is_judged_or_refused(small_lab: Path, tmp_path: Path, kind: str) -> None:
+    """Whatever is in the folder: a recount, or the room's one error. A change is never passed over in silence."""
+    docs = tmp_path / "docs.jsonl"
+    docs.write_text(
+        '{"text": "some words"}\n{"text": "é <s>"}\n{"text": ""}\n{"text": "more words"}\n', encoding="utf-8"
+    )
+    write_shards(docs, small_lab / "vocab" / kind, tmp_path / "s", 7, validation=2)
+    assert verify_shards(tmp_path / "s", docs).differences == 0
+    rng = random.Random(kind)
+    files = sorted(path for path in (tmp_path / "s").iterdir() if path.name != "token_table.npz")
+    for turn in range(100):
+        path = files[turn % len(files)]
+        whole = path.read_bytes()
+        broken = bytearray(whole)
+        if turn % 3:
+            broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
+        else:
+            del broken[rng.randrange(len(broken)) :]
+        path.write_bytes(bytes(broken))
+        try:
+            silent = verify_shards(tmp_path / "s", docs).differences == 0
+        except VocabError:
+            silent = False
+        if path.name != "manifest.json":
+            assert not silent, (path.name, turn)
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m["files"]["fineweb_val_000000.bin"].pop("sha256"),
+        lambda m: m["files"].update({"fineweb_val_000000.bin": 3}),
+        lambda m: m["files"].update({"../fineweb_val_000000.bin": m["files"]["fineweb_val_000000.bin"]}),
+        lambda m: m.update(files=[]),
+        lambda m: m["vocabulary"].pop("file_sha256"),
+        lambda m: m["vocabulary"].update(file=7),
+        lambda m: m["vocabulary"].update(file="../tokenizer.json"),
+        lambda m: m["vocabulary"].update(file=""),
+        lambda m: m["vocabulary"].update(kind=["bpe"]),
+        lambda m: m["corpus"].update(validation_documents=-1),
+        lambda m: m["corpus"].update(validation_documents="2"),
+        lambda m: m.update(corpus=None),
+    ],
+)
+def test_a_manifest_with_wrong_entries_is_one_sentence(small_lab: Path, tmp_path: Path, change) -> None:
+    docs = tmp_path / "docs.jsonl"
+    docs.write_text('{"text": "some words"}\n{"text": "more"}\n', encoding="utf-8")
+    write_shards(docs, small_lab / "vocab/bpe", tmp_path / "s", validation=1)
+    manifest = json.loads((tmp_path / "s/manifest.json").read_text())
+    change(manifest)
+    (tmp_path / "s/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(VocabError, match=r"manifest\.json: no manifest"):
+        verify_shards(tmp_path / "s", docs)

@@ -57,10 +57,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise VocabError(f"{path}: not there; an unfinished export has none. Run: pglab shards write --out {folder}")
     try:
         manifest = json.loads(path.read_bytes().decode("utf-8"))
-        good = manifest["format"] == "pglab-shards-1" and manifest["vocabulary"]["kind"] in KINDS
-        good = good and all(type(entry["tokens"]) is int for entry in manifest["files"].values())
-        good = good and all(Path(name).name == name for name in (*manifest["files"], manifest["vocabulary"]["file"]))
-        good = good and type(manifest["corpus"]["validation_documents"]) is int
+        vocabulary, files = manifest["vocabulary"], manifest["files"]
+        good = manifest["format"] == "pglab-shards-1" and vocabulary["kind"] in KINDS
+        good = good and all(type(e["tokens"]) is int and isinstance(e["sha256"], str) for e in files.values())
+        good = good and all(name and Path(name).name == name for name in (*files, vocabulary["file"]))
+        good = good and isinstance(vocabulary["file_sha256"], str)
+        first = manifest["corpus"]["validation_documents"]
+        good = good and type(first) is int and first >= 0
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         good = False
     if not good:
