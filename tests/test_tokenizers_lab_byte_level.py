@@ -11,11 +11,12 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenizers_lab.builders import open_vocabulary
+from tokenizers_lab.builders import open_vocabulary, training_documents
 from tokenizers_lab.byte_level import ByteLevelTokenizer, cut
 from tokenizers_lab.byte_level_file import byte_alphabet, to_file
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.tokenizer import SPECIAL_NAMES
+from tokenizers_lab.train_bpe import train
 
 SPACES = {*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000}
 CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
@@ -126,9 +127,6 @@ def test_token_bytes_are_what_tokens_decode_to(file_bytes: bytes) -> None:
 
 
 def test_vocabularies_are_nested(small_lab: Path, file_bytes: bytes) -> None:
-    from tokenizers_lab.builders import training_documents
-    from tokenizers_lab.train_bpe import train
-
     small = json.loads(train(training_documents(small_lab / "corpus/docs.jsonl", None), 300))["model"]["merges"]
     assert small == json.loads(file_bytes)["model"]["merges"][: len(small)]
 
@@ -204,3 +202,33 @@ def test_parts_join_to_the_text_and_split_into_the_same_words(text: str, longest
     parts = list(cut(text, longest))
     assert "".join(parts) == text
     assert [word for part in parts for word in words_of(part)] == words_of(text)
+
+
+def test_the_fast_trainer_learns_the_same_file(
+    small_lab: Path, hostile: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("gigatoken")
+    texts = [*training_documents(small_lab / "corpus/docs.jsonl", None), *hostile * 3]
+    for size in (260, 261, 300, 700):
+        assert train(texts, size) == train(texts, size, fast=False)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", ""), "gigatoken talks, and must not be heard"
+
+
+def test_a_fast_trainer_that_differs_is_not_used(
+    small_lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tokenizers_lab.train_fast.importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("tokenizers_lab.train_fast._gigatoken", lambda texts, merges: [("a", "b")] * merges)
+    texts = list(training_documents(small_lab / "corpus/docs.jsonl", None))
+    assert train(texts, 300) == train(texts, 300, fast=False)
+    assert "gigatoken learnt other merges" in capsys.readouterr().err
+
+
+def test_too_little_text_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    for fast in (True, False):
+        with pytest.raises(VocabError, match=r"the training text gives 26[0-9] ids, 300 were asked for"):
+            train(["abcd"], 300, fast=fast)
+    with pytest.raises(VocabError, match="gives 260 ids"):
+        train([], 300)
+    capfd.readouterr()

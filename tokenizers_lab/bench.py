@@ -103,7 +103,25 @@ def measure(home: Path, docs: Path | None, size: int, limit: int, repeats: int) 
         spec = train_vocabulary(kind, path, size, home / kind)
         peer = peers(home / kind / spec.file)
         rows += _kind(home, kind, peer, path, corpus.validation_documents, corpus.bytes, repeats)
-    return rows
+    return [_training(docs, size), *rows]
+
+
+def _training(docs: Path | None, size: int) -> Measured:
+    """Training byte-level BPE on all the text, against Hugging Face alone."""
+    from .document import read_documents
+    from .speeches import embedded
+    from .train_bpe import train
+
+    print("training bpe both ways", file=sys.stderr)
+    texts = [document.text for document in (embedded().documents if docs is None else read_documents(docs))]
+    made: list[bytes] = []
+    ours, peer = best_of(
+        1, lambda: made.append(train(texts, size)), lambda: made.append(train(texts, size, fast=False))
+    )
+    if made[0] != made[1]:
+        raise VocabError("the fast trainer made another vocabulary than Hugging Face. Please report it.")
+    raw = sum(len(text.encode("utf-8")) for text in texts) / 1e6
+    return Measured(f"train, bpe {size:,}", "Hugging Face trainer", raw, raw / ours, raw / peer, peer / ours)
 
 
 def _kind(

@@ -13,21 +13,30 @@ from tokenizers import models, pre_tokenizers, trainers
 from .byte_level_file import byte_alphabet, to_file
 from .errors import VocabError
 from .tokenizer import SPECIAL_NAMES
+from .train_fast import fast_merges
 
 SMALLEST = 256 + len(SPECIAL_NAMES)
 OPTIONS: dict[str, Any] = {"split": "gpt2", "ids": "pad bos eos unk, 256 bytes, merges in order"}
 
 
-def train(texts: Iterable[str], size: int) -> bytes:
-    """A tokenizer.json of `size` ids, 260 at least. Raises VocabError when the text has fewer pairs to merge."""
+def train(texts: Iterable[str], size: int, fast: bool = True) -> bytes:
+    """A tokenizer.json of `size` ids, 260 at least; fast engines may learn it where they agree with the reference.
+
+    Raises VocabError when the text has fewer pairs to merge.
+    """
     if not SMALLEST <= size <= 1 << 16:
         raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
-    alphabet = byte_alphabet()
+    whole = list(texts)
+    merges = fast_merges(whole, size - SMALLEST, reference_merges) if fast else None
+    return to_file(reference_merges(whole, size - SMALLEST) if merges is None else merges, size)
+
+
+def reference_merges(texts: list[str], merges: int) -> list[tuple[str, str]]:
+    """At most `merges` merges in the order Hugging Face learns them, spelt in the GPT-2 alphabet."""
     engine = tokenizers.Tokenizer(models.BPE())
     engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     trainer = trainers.BpeTrainer(
-        vocab_size=size - len(SPECIAL_NAMES), initial_alphabet=alphabet, special_tokens=[], show_progress=False
+        vocab_size=256 + merges, initial_alphabet=byte_alphabet(), special_tokens=[], show_progress=False
     )
     engine.train_from_iterator(iter(texts), trainer)
-    merges = json.loads(engine.to_str())["model"]["merges"]
-    return to_file([tuple(pair) for pair in merges], size)
+    return [(left, right) for left, right in json.loads(engine.to_str())["model"]["merges"]]
