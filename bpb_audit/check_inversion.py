@@ -148,8 +148,9 @@ def _against_recount(evidence: Evidence, context: Context, pair: Pair) -> Iterat
 def constant_denominator(evidence: Evidence) -> Iterator[Finding]:
     """All scores of one run divide by the same bytes, so the implied bytes per token may not move within a log.
 
-    Validations on the way may honestly use a part of the text; but when the score that is claimed implies another
-    denominator (by more than 0.5%) than the run's other full evaluations, one of the two is wrong. Fix: use one
+    Validations on the way may honestly use a part of the text, so a claimed score that implies the reference passes,
+    unless another final score shows a known error. Otherwise, when the claimed score implies another denominator (by
+    more than 0.5%) than the run's other scores, one of the two is wrong. Fix: use one
     counting function for every evaluation of the script.
     """
     submission = evidence.submission
@@ -166,12 +167,27 @@ def constant_denominator(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen += 1
         away = [(one, i) for one, i in others if not i.meets(chosen.low * (1 - MOVES), chosen.high * (1 + MOVES))]
+        context = context_of(log, submission)
+        if right(evidence, chosen, context):
+            away = [(one, i) for one, i in away if one.step is None and miscounted(i, context)]
         if away:
-            yield _moved(log, metric, chosen, away, len(others), context_of(log, submission))
+            yield _moved(log, metric, chosen, away, len(others), context)
     if seen:
         yield passed(f"{seen} log(s) compared: scores of one run imply one denominator (findings above excepted)")
     else:
         yield unchecked("no log states two scores with their losses, so constancy cannot be seen")
+
+
+def right(evidence: Evidence, chosen: Interval, context: Context) -> bool:
+    """True when the claimed score itself implies the reference: then parts scored on the way do no harm."""
+    if evidence.own_text:
+        return any(judge(chosen, one, None).match is Match.GOOD for _, one in recounted(evidence))
+    return context.reference is not None and judge(chosen, context.reference, context.tokens).match is Match.GOOD
+
+
+def miscounted(interval: Interval, context: Context) -> bool:
+    """True when another final score of the log shows a known error."""
+    return context.reference is not None and judge(interval, context.reference, context.tokens).known
 
 
 def _moved(

@@ -9,6 +9,8 @@ from .rules import rule
 from .submission import Submission
 
 CAP = 16_000_000
+RAW = 24_000_000  # a logged total above this is of the weights before compression
+SMALL = 0.01  # code edited after the run changes the total by less
 
 
 def stated(submission: Submission, *words: str, without: tuple[str, ...] = ()) -> list[tuple[str, Stated]]:
@@ -92,7 +94,7 @@ def under_cap(evidence: Evidence) -> Iterator[Finding]:
 def sizes_in_logs(evidence: Evidence) -> Iterator[Finding]:
     """The claimed total is one that a log states (or the mean or maximum over the runs), or the size of shipped files.
 
-    A claimed total below every logged total fails. Fix: claim the largest total of the shipped runs.
+    A claimed total that is 1% below every logged one, or below the cap where all logged ones are above it, fails. Fix: claim the largest total of the shipped runs.
     """
     submission = evidence.submission
     claim = submission.claim
@@ -100,11 +102,19 @@ def sizes_in_logs(evidence: Evidence) -> Iterator[Finding]:
     if claim is None or not claim.bytes_total or not logged:
         yield unchecked("a claimed total or a logged total is missing", fix="state bytes_total, ship the logs")
         return
-    values = sorted({int(one.value) for _, one in logged})
+    values = sorted({int(one.value) for _, one in logged if int(one.value) < RAW}) or [0]
     claimed = claim.bytes_total
-    if claimed in values or abs(claimed - sum(values) / len(values)) <= 1:
+    every = {int(one.value) for log in submission.logs for one in log.sizes}
+    code = {int(one.value) for _, one in stated(submission, "code")} | {claim.bytes_code or 0}
+    code |= {submission.at(place).stat().st_size for place in submission.scripts}
+    if (
+        claimed in values
+        or claimed in every
+        or any(claimed - one in every for one in code)
+        or abs(claimed - sum(values) / len(values)) <= 1
+    ):
         yield passed(f"the claimed {claimed:,} bytes stand in the logs", claim.name, f"{claimed:,}")
-    elif claimed < values[0]:
+    elif claimed < values[0] * (1 - SMALL) or claimed < CAP <= values[0]:
         yield failed(
             f"the claimed total is {values[0] - claimed:,} bytes below every logged one",
             claim.name,
