@@ -88,6 +88,7 @@ def check(
     sidecar: Path | None = None,
     pr: str = "",
     explain: str = "",
+    quick: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,
     all: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -109,6 +110,8 @@ def check(
         A git revision: also check that what changed since it is this folder alone.
     explain
         Print one rule's page (for example RC301) and leave.
+    quick
+        Leave the auditor out: no RC701.
     json
         Print one JSON document: an object for one folder, a list for several.
     all
@@ -127,7 +130,7 @@ def check(
             "no folder was given, so nothing was checked. Try: pglab record check records/track_10min_16mb"
         )
     audit = {k: v for k, v in {"docs": docs, "shards": shards, "tokenizer": tokenizer, "sidecar": sidecar}.items() if v}
-    reports = check_paths(list(paths), audit, pr)
+    reports = check_paths(list(paths), audit, pr, quick)
     if json:
         data = [report.as_json() for report in reports]
         print(json_module.dumps(data[0] if len(data) == 1 else data, ensure_ascii=False, indent=1))

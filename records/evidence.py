@@ -25,6 +25,21 @@ PRE_QUANT = re.compile(
 )
 
 
+def name_seeds(name: str) -> list[int]:
+    """The seeds a log's name speaks of: `train_seed42.log` [42], `train_seeds_42_999.log` [42, 999]."""
+    stem = Path(name).stem
+    several = re.search(r"seeds?((?:[_-]?\d{1,7}(?!\d))+)", stem, re.IGNORECASE)
+    if several:
+        return [int(n) for n in re.findall(r"\d+", several[1])]
+    found = NAME_SEED.search(stem) or NAME_NUMBER.search(stem)
+    return [int(found[1])] if found else []
+
+
+def family(name: str) -> str:
+    """A log's name without its numbers: logs of one series share it."""
+    return re.sub(r"\d+", "#", name)
+
+
 @dataclass(frozen=True)
 class Run:
     """One training run: a log, or the part of a log from `first` to `last` line when it holds several."""
@@ -58,9 +73,7 @@ class Run:
     @property
     def named_seed(self) -> int | None:
         """The seed in the file's name (`train_seed42.log`, `log_7.txt`), or None."""
-        stem = Path(self.log.name).stem
-        found = NAME_SEED.search(stem) or NAME_NUMBER.search(stem)
-        return int(found[1]) if found else None
+        return next(iter(name_seeds(self.log.name)), None)
 
     @property
     def score(self) -> Metric | None:
@@ -199,6 +212,15 @@ class Case:
         return max((m.digits for run in self.runs for m in run.finals if m.label == label), default=0)
 
     @cached_property
+    def series(self) -> list[list[tuple[Run, Metric]]]:
+        """Runs whose logs differ in their numbers only (`train_seed#.log`), each with its own last score."""
+        groups: dict[str, list[tuple[Run, Metric]]] = {}
+        for run in self.runs:
+            if run.score:
+                groups.setdefault(family(run.log.name), []).append((run, run.score))
+        return [group for group in groups.values() if len(group) >= 2]
+
+    @cached_property
     def mean_match(self) -> "MeanMatch | None":
         """The runs whose mean is the claim: all under one label, those of the claimed seeds, or the claimed values."""
         if self.claims is None or self.claims.val_bpb is None:
@@ -214,6 +236,9 @@ class Case:
                     found.append(MeanMatch(label, pairs))
             if found:  # the label with most digits on most different logs
                 return max(found, key=lambda f: (len({r.log.name for r, _ in f.pairs}), self.digits(f.label), f.label))
+        for series in self.series:
+            if near_mean(claim, statistics.fmean(m.val_bpb for _, m in series)):
+                return MeanMatch(series[-1][1].label, series)
         hits = [own_log(seed, near) for seed, _, near in self.seed_matches if near]
         every = len(hits) >= 2 and len(hits) == len(self.seed_matches)
         if every and near_mean(claim, statistics.fmean(m.val_bpb for _, m in hits)):

@@ -19,6 +19,11 @@ STAMP = re.compile(
 )
 PAIR = re.compile(r"([A-Za-z][A-Za-z0-9_]*)\s*[:=]\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(ms|s|m|B)?(?![\w.])")
 STEP = re.compile(r"^(?:step[:= ]\s*)?(\d+)/(\d+) ")
+# values beside a score that are none: differences, spreads, running means
+NOT_A_SCORE = re.compile(
+    r"gain|delta|diff|improve|std|running|batch|probe|chunk|saved|gap|baseline|target|neural|llm_|best_val|prev",
+    re.IGNORECASE,
+)
 JSON_PAIR = re.compile(r'^\s*"(\w*bpb)"\s*:\s*(\d+\.\d+),?\s*$')
 SIZE = re.compile(r"^([A-Za-z][\w +()./-]{2,70}?)\s*[:=]\s*(\d[\d,]*)\s*(?:bytes|B)\b(.*)$")
 SIZE_PLAIN = re.compile(
@@ -74,26 +79,43 @@ def before_number(text: str) -> str:
 
 
 def parse_metric(line: int, text: str) -> Metric | None:
-    """The score in a line, or None. `text` is one line without its newline; source lines give None."""
-    if "bpb" not in text:
-        return None
+    """The score in a line, or None; the last one where a line states several (see `parse_metrics`)."""
+    found = parse_metrics(line, text)
+    return found[-1] if found else None
+
+
+def parse_metrics(line: int, text: str) -> list[Metric]:
+    """The scores in a line: every value whose key ends in `bpb`, but for gains, deviations and running means.
+
+    `text` is one line without its newline; source lines give none.
+    """
+    if "bpb" not in text and "BPB" not in text:
+        return []
     text = STAMP.sub("", text).rstrip()
     as_json = JSON_PAIR.match(text)
     if as_json:
-        return _metric(line, as_json[1], as_json[2], None, None, None)
+        only = _metric(line, as_json[1], as_json[2], None, None, None)
+        return [only] if only else []
     step = STEP.match(text)
     body = text[step.end() :] if step else text
     label = before_number(body).strip()
     if any(sign in label for sign in "\"'#({[=\\") or PASSING.search(label) or len(label) > 120:
-        return None
-    pairs = {m[1]: (m[2], m[3]) for m in reversed(list(PAIR.finditer(body)))}
-    key = next((k for k in pairs if k in ("val_bpb", "bpb") or k.endswith("val_bpb") or k == "val_var_bpb"), None)
-    if key is None or (text[:1] == " " and ("=" in text or text.endswith(","))):
-        return None
-    loss = pairs.get("val_loss", (None, None))[0]
-    spent = next((pairs[k] for k in ("eval_time", "elapsed", "time") if k in pairs), None)
-    name = label or key
-    return _metric(line, name, pairs[key][0], loss, int(step[1]) if step else None, spent)
+        return []
+    pairs = [(m[1], m[2], m[3]) for m in PAIR.finditer(body)]
+    keys = [(key, value) for key, value, unit in pairs if key.lower().endswith("bpb") and not unit]
+    if not keys or (text[:1] == " " and ("=" in text or text.endswith(","))):
+        return []
+    by_name = {key: value for key, value, _ in reversed(pairs)}
+    spent = next(((v, u) for k, v, u in pairs if k in ("eval_time", "elapsed", "time")), None)
+    found = []
+    for key, value in keys:
+        if NOT_A_SCORE.search(key):
+            continue
+        loss = by_name.get("val_loss") if key.endswith("val_bpb") or len(keys) == 1 else None
+        loss = by_name.get(key[: -len("bpb")] + "loss", loss)
+        name = (label or key) if key in ("val_bpb", "bpb", "BPB") else f"{label} {key}".strip()
+        found.append(_metric(line, name, value, loss, int(step[1]) if step else None, spent))
+    return [metric for metric in found if metric]
 
 
 def _metric(

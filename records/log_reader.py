@@ -26,7 +26,7 @@ from .log_lines import (
     WORLD,
     Metric,
     before_number,
-    parse_metric,
+    parse_metrics,
     parse_size,
     seconds,
 )
@@ -189,11 +189,12 @@ class _Reader:
         log = self.log
         bare = STAMP.sub("", text)
         step = STEP.match(bare)
-        metric = parse_metric(number, text)
+        found = parse_metrics(number, text)
+        metric = found[-1] if found else None
         if step:
             self.read_step(number, bare, int(step[1]), metric)
         elif metric and len(log.finals) < LIST_CAP:
-            log.finals.append(metric)
+            log.finals += found
             if metric.eval_seconds is not None:
                 log.eval_times.append((number, metric.eval_seconds))
         if "size" in text or "bytes" in text or "artifact:" in text:

@@ -132,7 +132,7 @@ def loss_in_logs(case: Case) -> Iterator[Finding]:
     Fix: copy `val_loss` from the line that prints the claimed score.
     """
     say, claims = Say("RC205"), case.claims
-    scores = [(run, m) for run in case.runs for m in (*run.validations[-1:], *run.finals)]
+    scores = [(r, m) for r in case.runs for m in (*r.validations[-1:], *r.finals) if m.val_loss is not None]
     if claims is None or claims.val_loss is None or not scores:
         yield say.unchecked("no val_loss is claimed" if claims else "no readable submission.json")
         return

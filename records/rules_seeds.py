@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from .evidence import Case
+from .evidence import Case, name_seeds
 from .finding import Finding
 from .rules import Say, rule
 
@@ -63,7 +63,7 @@ def seeds_agree(case: Case) -> Iterator[Finding]:
     for run in named:
         if run.printed_seed is None:
             yield say.unchecked(f"{run.name} prints no seed", where=run.name)
-        elif run.printed_seed != run.named_seed:
+        elif run.printed_seed not in name_seeds(run.log.name):
             line = next((line for line, seed in run.log.seeds if seed == run.printed_seed), 1)
             yield say.fail(
                 f"the log is named after seed {run.named_seed} and printed {run.printed_seed}",
@@ -93,7 +93,7 @@ def no_copies(case: Case) -> Iterator[Finding]:
     for log in logs:
         groups.setdefault(tuple(m.val_bpb for m in log.finals), []).append(log.name)
     doubles = [names for names in groups.values() if len(names) > 1]
-    bad = [names for names in doubles if sum("seed" in n.lower() for n in names) > 1]
+    bad = [names for names in doubles if len({tuple(name_seeds(n)) for n in names if name_seeds(n)}) > 1]
     if bad:
         yield say.fail(
             "logs of different seeds are the same run",

@@ -243,16 +243,13 @@ def logged_code_size(case: Case) -> Iterator[Finding]:
         return
     whole = case.folder.files[script] + sum(case.folder.files[n] for n in local_modules(case.folder, script))
     known = {size for name, size in case.folder.files.items() if name.endswith(".py")} | {whole}
-    other = [
-        f"{run.log.name}:{code_sizes(run)[-1][0]} {' / '.join(f'{n:,}' for _, _, n in code_sizes(run))}"
-        for run in runs
-        if not any(size in known for _, _, size in code_sizes(run))
-    ]
+    other = [run for run in runs if not any(size in known for _, _, size in code_sizes(run))]
     if other:
+        told = [f"{run.log.name} {' / '.join(f'{n:,}' for _, _, n in code_sizes(run))}" for run in other[:4]]
         yield say.fail(
             "the log measured another script than the one here",
-            where=other[0].split(" ")[0],
-            found="; ".join(other[:4]),
+            where=f"{other[0].log.name}:{code_sizes(other[0])[-1][0]}",
+            found="; ".join(told),
             expected=f"{case.folder.files[script]:,} bytes ({script})",
             fix="ship the script that ran",
         )

@@ -31,7 +31,17 @@ TOTAL_KEYS = (
 CODE_KEYS = ("bytes_code", "code_bytes", "code_size_bytes")
 BPB_KEYS = ("val_bpb", "mean_val_bpb", "val_bpb_mean", "bpb", "final_val_bpb")
 LOSS_KEYS = ("val_loss", "mean_val_loss", "val_loss_mean", "val_loss_nats")
-SEED_BPB_KEYS = ("val_bpb", "sliding_val_bpb", "ttt_val_bpb", "post_ttt_val_bpb", "sliding_bpb", "ttt_bpb", "bpb")
+SEED_KEYS = ("seed_results", "per_seed", "per_seed_results", "seeds_results", "runs", "results_by_seed")
+SEED_BPB_KEYS = (
+    "val_bpb",
+    "sliding_val_bpb",
+    "ttt_val_bpb",
+    "post_ttt_val_bpb",
+    "post_ttt_bpb",
+    "sliding_bpb",
+    "ttt_bpb",
+    "bpb",
+)
 
 
 class Submission(BaseModel):
@@ -195,10 +205,10 @@ def _size(claims: Claims, name: str, keys: tuple[str, ...]) -> int | None:
 
 
 def _seeds(claims: Claims) -> list[SeedClaim]:
-    results = claims.raw.get("seed_results")
+    results = next((claims.raw[k] for k in SEED_KEYS if isinstance(claims.raw.get(k), dict | list)), None)
     found: list[SeedClaim] = []
     if isinstance(results, dict):
-        pairs = [(str(seed), value) for seed, value in results.items()]
+        pairs = [(str(seed).removeprefix("seed").strip("_ "), value) for seed, value in results.items()]
     elif isinstance(results, list):
         pairs = [(str(v.get("seed", "")), v) for v in results if isinstance(v, dict)]
     else:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from records.log_lines import parse_metric, parse_size
+from records.evidence import family, name_seeds
+from records.log_lines import parse_metric, parse_metrics, parse_size
 from records.log_reader import CURVE_POINTS, read_stream
 
 RULE = "=" * 100
@@ -57,6 +58,22 @@ def test_known_spellings_are_read_by_value(line, bpb, digits, loss):
 )
 def test_progress_and_source_are_no_scores(line):
     assert parse_metric(1, line) is None
+
+
+def test_a_line_with_several_scores_gives_each_and_no_gain():
+    line = "online_best_agree:done llm_bpb=1.10984470 best_agree_bpb=1.10680980 gain_bpb=0.00303490"
+    assert [m.val_bpb for m in parse_metrics(1, line)] == [1.1068098]
+    line = "final_ngram_blended neural_bpb:1.5034 blended_bpb:0.0905 improvement:1.412926 eval_time:3448ms"
+    assert [(m.val_bpb, m.label) for m in parse_metrics(1, line)] == [(0.0905, "final_ngram_blended blended_bpb")]
+    assert [m.val_bpb for m in parse_metrics(1, "n-gram agreement BPB: 1.10680980 (elapsed: 448.4s)")] == [1.1068098]
+
+
+def test_names_of_logs_speak_of_seeds():
+    assert name_seeds("train_seed42.log") == [42]
+    assert name_seeds("train_seeds_42_999_slot_v2.log") == [42, 999]
+    assert name_seeds("logs/ternary_log_7.txt") == [7]
+    assert name_seeds("train.log") == []
+    assert family("train_seed42.log") == family("train_seed1337.log") != family("repro_seed42.log")
 
 
 def test_sizes_are_read():
