@@ -79,6 +79,8 @@ def compare(raw: str, decoded: str, *, head_cut: bool = False, tail_cut: bool = 
     """The level of one document. `head_cut`/`tail_cut`: the stream may have begun or ended in the middle of it."""
     if raw == decoded:
         return Level.EXACT
+    if " ".join(raw.split()) == decoded:  # most documents under the challenge's normaliser: no need to look closer
+        return Level.LOOSE
     left, right = loose(raw), loose(decoded)
     if left == right:
         before = words(raw)
