@@ -28,6 +28,7 @@ from rich.rule import Rule
 import pglab_tour_tables as tables
 
 CHOSEN = "vocab/bpe1024"  # lossless: raw bytes and table bytes are the same number, so the score needs no excuse
+STOPPED = (130, 143, -2, -15)  # by an interrupt or a request to end
 LEAVE = 30  # seconds an interrupted command has to save its work
 
 
@@ -196,6 +197,8 @@ def run_command(made: Command, run: Path) -> tuple[int, float]:
     with aside.open("wb") if aside else contextlib.nullcontext(subprocess.DEVNULL) as out:
         argv = [sys.executable, "-P", "-m", "pglab", *made.words]
         status = run_and_let_leave(argv, run, out)
+    if status in STOPPED:
+        raise TourError(f"`{made}` was stopped. What is done is kept; the same `pglab tour` continues.")
     if status not in (0, 1):
         raise TourError(
             f"`{made}` ended with exit status {status}; its own words stand above. What is done is kept. "

@@ -97,6 +97,13 @@ def test_findings_do_not_stop_the_tour_but_are_its_exit_status(quick: Path, monk
     assert tour(out=quick) == 1  # remembered
 
 
+@pytest.mark.parametrize("status", pglab_tour.STOPPED)
+def test_a_stopped_command_is_told_from_a_broken_one(status: int, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pglab_tour, "run_and_let_leave", lambda *_: status)
+    with pytest.raises(TourError, match=r"was stopped\. .* continues"):
+        tour(out=quick)
+
+
 def test_a_command_that_leaves_no_file_is_a_fault_that_is_named(tmp_path: Path) -> None:
     made = Command(("doctor",), ("never.bin",))
     with pytest.raises(TourError, match=r"left no never\.bin"):
