@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .builder_finder import Builder, find_builders, space_added
+from .check_inversion import right
 from .code_signs import signs
+from .context import context_of
 from .errors import AuditError
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
+from .inversion import of_metric
 from .isolation import SAYS, level
+from .matching import headline
 from .own_table import compare, probe_model, run_builder
 from .rules import rule
 from .spm_model import SpmModel, read_spm_model
@@ -41,6 +45,7 @@ def own_table(evidence: Evidence) -> Iterator[Finding]:
     a log. Just that function runs, in a process of its own with no network and limited time and memory, on a probe
     vocabulary with pieces of every kind and on the submission's tokenizer. What counts is the effect: base bytes plus
     the leading space that the loop adds. The report says how the code was held; without any isolation nothing runs.
+    Where the logged score implies the true bytes, a wrong table is only flagged: scripts have been damaged after a run.
 
     Fix: control, unknown and unused pieces 0; byte pieces 1; other pieces their UTF-8 bytes without a leading U+2581;
     the space once, in the loop, unless the token before is a boundary.
@@ -85,6 +90,14 @@ def _run(evidence: Evidence, builder: Builder, adds: bool, where: str) -> Iterat
         if own is None:
             return
         differences, note = compare(own, model, adds)
+        if differences and scored_right(evidence):
+            one = differences[0]
+            says = (
+                f"{builder.function} as shipped counts {one.count:,} ids of {name} wrong ({one.cause}), but the logged"
+            )
+            says += " score implies the true bytes: the file was changed after the run, or the score counts elsewhere"
+            yield unchecked(says, where, "ship the file that ran")
+            return
         for one in differences:
             yield failed(
                 f"{builder.function} counts {one.count:,} ids of {name} wrong: {one.cause}",
@@ -101,6 +114,19 @@ def _run(evidence: Evidence, builder: Builder, adds: bool, where: str) -> Iterat
         yield unchecked(f"{says}, but {note}", where, "mark control, unknown and unused pieces as boundaries")
     else:
         yield passed(says, where, HOLDS + SAYS[held])
+
+
+def scored_right(evidence: Evidence) -> bool:
+    """True when every log whose denominator can be judged implies the true bytes: then code alone proves no error."""
+    submission = evidence.submission
+    seen = []
+    for log in submission.logs:
+        metric = headline(log, submission)
+        interval = of_metric(metric) if metric else None
+        context = context_of(log, submission)
+        if interval is not None and (evidence.own_text or context.reference is not None):
+            seen.append(right(evidence, interval, context))
+    return bool(seen) and all(seen)
 
 
 @rule("PG302", "no odd signs in the counting code")

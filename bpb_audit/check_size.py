@@ -94,7 +94,8 @@ def under_cap(evidence: Evidence) -> Iterator[Finding]:
 def sizes_in_logs(evidence: Evidence) -> Iterator[Finding]:
     """The claimed total is one that a log states (or the mean or maximum over the runs), or the size of shipped files.
 
-    A claimed total that is 1% below every logged one, or below the cap where all logged ones are above it, fails. Fix: claim the largest total of the shipped runs.
+    A claimed total that is 1% below every logged one, or below the cap where all logged ones are above it, fails.
+    Fix: claim the largest total of the shipped runs.
     """
     submission = evidence.submission
     claim = submission.claim
@@ -107,12 +108,8 @@ def sizes_in_logs(evidence: Evidence) -> Iterator[Finding]:
     every = {int(one.value) for log in submission.logs for one in log.sizes}
     code = {int(one.value) for _, one in stated(submission, "code")} | {claim.bytes_code or 0}
     code |= {submission.at(place).stat().st_size for place in submission.scripts}
-    if (
-        claimed in values
-        or claimed in every
-        or any(claimed - one in every for one in code)
-        or abs(claimed - sum(values) / len(values)) <= 1
-    ):
+    every |= {size + one for size in every for one in code}
+    if claimed in every or abs(claimed - sum(values) / len(values)) <= 1:
         yield passed(f"the claimed {claimed:,} bytes stand in the logs", claim.name, f"{claimed:,}")
     elif claimed < values[0] * (1 - SMALL) or claimed < CAP <= values[0]:
         yield failed(

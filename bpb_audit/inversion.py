@@ -23,7 +23,7 @@ ALONE = (
     "this BPB is not of the loss beside it, as the run's other scores imply the reference: part of the targets, or a "
     "mixture with another predictor"
 )
-NEAR = 0.003  # a ratio this close to 1 that no tolerance covers is a question, not an accusation
+NEAR = 0.005  # a ratio this close to 1 that no tolerance covers is a question, not an accusation
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,8 @@ def judge(found: Interval, reference: Reference, targets: int | None, alone: boo
         marks = targets / (targets - DOCUMENTS)
         if found.meets(reference.low * marks, reference.high * marks):
             return Judgement(Match.GOOD, ratio, "the 50,000 document marks are not among the targets")
+    if abs(ratio - 1) <= NEAR and not named(ratio, reference.split):
+        return Judgement(Match.UNSURE, ratio, "close to the reference, but outside what honest runs imply")
     if alone and "case operators" not in (named(ratio, reference.split) or ""):
         return Judgement(Match.WRONG, ratio, ALONE)
     known = named(ratio, reference.split)
@@ -129,8 +131,6 @@ def judge(found: Interval, reference: Reference, targets: int | None, alone: boo
         if abs(found.middle - 1) < 1e-5:
             what = "bits per token printed as bits per byte (one byte per token)"
         return Judgement(Match.WRONG, ratio, what, True)
-    if abs(ratio - 1) <= NEAR:
-        return Judgement(Match.UNSURE, ratio, "close to the reference, but outside what honest runs imply")
     if not reference.sure:
         return Judgement(Match.UNSURE, ratio, "partial coverage, another text, or another vocabulary of the same name")
     return Judgement(Match.WRONG, ratio, DIFFERENT)

@@ -22,7 +22,7 @@ from bpb_audit.isolation import LEVELS, level, run_isolated, works
 from bpb_audit.own_table import compare, probe_model, run_builder
 from bpb_audit.spm_model import read_spm_model
 from bpb_audit.unpack import Source, parse, unpacked
-from tests.audit_submissions import HEAD, LOOP, TABLE, Run, packed, write
+from tests.audit_submissions import BYTES, HEAD, LOOP, TABLE, Run, packed, write
 
 ONE_LINE = """
 def luts(tok, V):
@@ -71,6 +71,9 @@ BROKEN = {
     "characters, one table": (WHOLE.replace('.encode("utf-8")', ""), "characters"),
 }
 
+WRONG = 1.21 * BYTES  # the log's denominator: where that is right, a wrong table is only flagged
+BAD = Run(table=BROKEN["literal lost to ?"][0], bytes=WRONG)
+
 
 def judged(folder: Path, *rules: str) -> Report:
     return audit(Evidence(folder), rules or ("PG301",))
@@ -94,7 +97,7 @@ def test_an_honest_table_passes(tmp_path: Path, name: str) -> None:
 def test_a_broken_table_fails_by_its_numbers(tmp_path: Path, name: str) -> None:
     table, word = BROKEN[name]
     loop = "" if "one table" in name else LOOP
-    found = of(judged(write(tmp_path / "record", [Run(table=table, loop=loop)])), Verdict.FAIL)
+    found = of(judged(write(tmp_path / "record", [Run(table=table, loop=loop, bytes=WRONG)])), Verdict.FAIL)
     assert any(word in one.says for one in found), [one.says for one in found]
     assert all(one.where.startswith("train_gpt.py:") and one.found and one.expected for one in found)
 
@@ -102,8 +105,8 @@ def test_a_broken_table_fails_by_its_numbers(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("how", ["lzma85", "raw85", "zlib64", "twice"])
 def test_packed_scripts_are_read_without_running_them(tmp_path: Path, how: str) -> None:
     mark = tmp_path / "it_ran"
-    source = Run(table=BROKEN["literal lost to ?"][0]).source + f"\nopen({str(mark)!r}, 'w').write('x')\n"
-    folder = write(tmp_path / "record", [Run()], dump=False)
+    source = BAD.source + f"\nopen({str(mark)!r}, 'w').write('x')\n"
+    folder = write(tmp_path / "record", [Run(bytes=WRONG)], dump=False)
     (folder / "train_gpt.py").write_text(packed(source, how), encoding="utf-8")
     found = of(judged(folder), Verdict.FAIL)
     assert "not stripped" in found[0].says
@@ -113,8 +116,17 @@ def test_packed_scripts_are_read_without_running_them(tmp_path: Path, how: str) 
     assert not of(judged(folder), Verdict.FAIL)
 
 
+def test_a_script_damaged_after_an_honest_run_is_only_flagged(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run()], dump=False)
+    script = folder / "train_gpt.py"
+    script.write_text(script.read_text(encoding="utf-8").replace("\u2581", "\u0393\u00fb\u00fc"), encoding="utf-8")
+    report = judged(folder)
+    assert not of(report, Verdict.FAIL)
+    assert "changed after the run" in of(report, Verdict.UNCHECKED)[0].says
+
+
 def test_a_table_only_in_the_logs_dump_is_found(tmp_path: Path) -> None:
-    folder = write(tmp_path / "record", [Run(table=BROKEN["literal lost to ?"][0])])
+    folder = write(tmp_path / "record", [BAD])
     (folder / "train_gpt.py").write_text("exec(__import__('os').read(0, 10))\n", encoding="utf-8")
     found = of(judged(folder), Verdict.FAIL)
     assert found[0].where.startswith("train.log:")
@@ -188,7 +200,7 @@ def test_without_isolation_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(isolation, "works", lambda prefix: False)
     level.cache_clear()
     try:
-        report = judged(write(tmp_path / "record", [Run(table=BROKEN["literal lost to ?"][0])]))
+        report = judged(write(tmp_path / "record", [BAD]))
         assert "isolation is none" in of(report, Verdict.UNCHECKED)[0].says
         assert not of(report, Verdict.FAIL)
     finally:
