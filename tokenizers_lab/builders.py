@@ -14,6 +14,7 @@ from .aside import write_bytes, write_json
 from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
+from .fast_engine import FastTokenizer
 from .importers import IMPORTED
 from .spec import Spec, read_spec
 from .tokenizer import Tokenizer
@@ -142,6 +143,9 @@ KINDS: dict[str, Kind] = {
 }
 
 
+MAY_BE_FAST = ("bpe", "sp_bpe", "sp_bpe_lossless", "sp", "hf")  # tried with gigatoken, see fast_engine.py
+
+
 def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
     """The texts behind the validation documents, whose count is `skip`, or stands in the corpus.json beside `docs`."""
     if skip is None:
@@ -193,4 +197,4 @@ def open_vocabulary(folder: Path) -> tuple[Spec, Tokenizer, bytes]:
     tokenizer = known[spec.kind](data, str(path))
     if tokenizer.size != spec.size:
         raise VocabError(f"{path}: {tokenizer.size:,} ids, spec.json says {spec.size:,}. Train or import it again.")
-    return spec, tokenizer, data
+    return spec, FastTokenizer(tokenizer, data, spec.name) if spec.kind in MAY_BE_FAST else tokenizer, data

@@ -1,0 +1,131 @@
+"""The fast encoder: the same ids, believed only as far as checked, dismissed at the first difference."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenizers_lab import fast_engine
+from tokenizers_lab.builders import open_vocabulary
+from tokenizers_lab.byte_counts import byte_lengths
+from tokenizers_lab.errors import VocabError
+from tokenizers_lab.fast_engine import HARD, FastTokenizer, load, odd
+from tokenizers_lab.tokenizer import Encoded
+
+pytest.importorskip("gigatoken")
+KINDS = ["bpe", "sp_bpe", "sp_bpe_lossless"]
+
+
+@pytest.fixture(params=KINDS)
+def fast(request, small_lab, monkeypatch):
+    monkeypatch.setattr(fast_engine, "WORTH", -1)
+    tokenizer = open_vocabulary(small_lab / "vocab" / request.param)[1]
+    tokenizer.encode_batch(["to begin with"])
+    assert tokenizer.state == "fast"
+    return tokenizer
+
+
+def same(a: Encoded, b: Encoded) -> bool:
+    return np.array_equal(a.ids, b.ids) and np.array_equal(a.offsets, b.offsets) and a.ids.dtype == b.ids.dtype
+
+
+def test_hard_and_hostile_texts_get_the_reference_ids(fast, hostile):
+    texts = [*hostile, *HARD, "</s><s>", "e\u0301", "\u1112\u1161\u11ab", "a▁b", "\x85", ""]
+    assert same(fast.encode_batch(texts), fast.reference.encode_batch(texts))
+    assert fast.state == "fast"
+    byte_lengths(fast, fast.encode_batch(HARD), HARD)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_text_gets_the_reference_ids(small_lab, kind, monkeypatch):
+    monkeypatch.setattr(fast_engine, "WORTH", -1)
+    fast = open_vocabulary(small_lab / "vocab" / kind)[1]
+
+    @given(st.lists(st.text(max_size=40), min_size=1, max_size=4))
+    def holds(texts):
+        assert same(fast.encode_batch(texts), fast.reference.encode_batch(texts))
+
+    holds()
+    assert fast.state == "fast"
+
+
+def test_what_it_is_known_to_get_wrong_never_reaches_it(small_lab):
+    _, tokenizer, data = open_vocabulary(small_lab / "vocab/sp_bpe")
+    engine = load(data)
+    wrong = [
+        text
+        for text in ("</s>", "a\x85", "\u1112\u1161\u11ab", "plain text")
+        if engine.encode_batch_list([text], parallel=False)[0] != tokenizer.encode_batch([text]).ids.tolist()
+    ]
+    assert "</s>" in wrong
+    assert all(odd(text) for text in wrong)  # and if gigatoken mends one, nothing breaks
+
+
+class Liar:
+    """An engine that is right until asked for the n-th time."""
+
+    def __init__(self, engine, right: int) -> None:
+        self.engine, self.right = engine, right
+
+    def encode_batch(self, texts, parallel):
+        self.right -= 1
+        return self.engine.encode_batch(texts if self.right >= 0 else [text[::-1] for text in texts], parallel=False)
+
+
+def test_a_difference_while_working_dismisses_it_and_gives_the_right_ids(small_lab, monkeypatch, capsys):
+    monkeypatch.setattr(fast_engine, "WORTH", -1)
+    monkeypatch.setattr(fast_engine, "RECHECK", 1)
+    tokenizer = open_vocabulary(small_lab / "vocab/bpe")[1]
+    monkeypatch.setattr(fast_engine, "load", lambda data: Liar(load(data), right=2))  # the trial and the first batch
+    texts = ["one document of words", "another"]
+    for _ in range(3):
+        assert same(tokenizer.encode_batch(texts), tokenizer.reference.encode_batch(texts))
+    assert tokenizer.state.startswith("gigatoken differed from the reference in a document that begins")
+    assert capsys.readouterr().err.count("going on with the reference, slower") == 1
+
+
+def test_an_engine_that_fails_the_trial_is_never_used(small_lab, monkeypatch, capsys):
+    monkeypatch.setattr(fast_engine, "WORTH", -1)
+    monkeypatch.setattr(fast_engine, "load", lambda data: Liar(load(data), right=0))
+    tokenizer = open_vocabulary(small_lab / "vocab/bpe")[1]
+    assert same(tokenizer.encode_batch(HARD), tokenizer.reference.encode_batch(HARD))
+    assert tokenizer.state.endswith("on the trial")
+    assert "note: bpe: gigatoken differed" in capsys.readouterr().err
+
+
+def test_little_text_does_not_load_it(small_lab, monkeypatch):
+    monkeypatch.setattr(fast_engine, "load", lambda data: pytest.fail("loaded for nothing"))
+    tokenizer = open_vocabulary(small_lab / "vocab/bpe")[1]
+    tokenizer.encode_batch(["x" * (fast_engine.WORTH // 2)])
+    assert tokenizer.state == "waiting"
+
+
+def test_without_the_extra_everything_works(small_lab, monkeypatch):
+    monkeypatch.setattr(fast_engine, "WORTH", -1)
+    monkeypatch.setitem(__import__("sys").modules, "gigatoken", None)
+    tokenizer = open_vocabulary(small_lab / "vocab/bpe")[1]
+    assert same(tokenizer.encode_batch(["abc"]), tokenizer.reference.encode_batch(["abc"]))
+    assert tokenizer.state == "gigatoken is not installed"
+
+
+def test_a_vocabulary_it_does_not_know_is_encoded_by_the_reference(small_lab, monkeypatch):
+    monkeypatch.setattr(fast_engine, "WORTH", -1)
+    reference = open_vocabulary(small_lab / "vocab/bytes")[1]
+    tokenizer = FastTokenizer(reference, b'{"kind": "bytes"}', "bytes")
+    assert same(tokenizer.encode_batch(["abc"]), reference.encode_batch(["abc"]))
+    assert tokenizer.state.startswith("gigatoken refuses")
+
+
+def test_a_lone_surrogate_is_one_sentence(fast):
+    with pytest.raises(VocabError, match="lone surrogate"):
+        fast.encode_batch(["fine", "a\ud800"])
+
+
+def test_real_text_in_many_languages(fast, real_data):
+    texts = []
+    for name in ("udhr", "verify_docs_raw"):
+        texts += [json.loads(line)["text"] for line in (real_data / f"text/{name}.jsonl").open(encoding="utf-8")][:60]
+    assert same(fast.encode_batch(texts), fast.reference.encode_batch(texts))
+    assert fast.state == "fast"
