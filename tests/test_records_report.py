@@ -206,7 +206,15 @@ values = st.recursive(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=values, name=st.sampled_from(list(RUN)))
-def test_any_json_makes_a_page(run, value, name):
+def test_any_json_makes_a_page(run, no_pictures, value, name):
+    (run / name).write_text(json.dumps(value))
+    read(page(run))
+
+
+@pytest.mark.slow
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=values, name=st.sampled_from(["vocab.json", "codecs.json", "text.json", "score.json"]))
+def test_any_json_makes_a_page_with_its_pictures(run, value, name):
     (run / name).write_text(json.dumps(value))
     read(page(run))
 
