@@ -22,7 +22,7 @@ LINES = [
     "shards write --docs @docs --vocab @vocab --out #folder",
     "shards verify @shards --docs @docs",
     "codec list",
-    "codec sweep @weights --recipes int6-row+zlib9",
+    "codec sweep @weights --recipe int6-row+zlib9",
     "codec pack @weights #file --recipe int6-row+zlib9",
     "codec unpack @container #file",
     "codec verify @container @weights",
