@@ -103,17 +103,17 @@ def measure(home: Path, docs: Path | None, size: int, limit: int, repeats: int) 
         spec = train_vocabulary(kind, path, size, home / kind)
         peer = peers(home / kind / spec.file)
         rows += _kind(home, kind, peer, path, corpus.validation_documents, corpus.bytes, repeats)
-    return [_training(docs, size), *rows]
+    return [_training(home, docs, size, limit), *rows]
 
 
-def _training(docs: Path | None, size: int) -> Measured:
-    """Training byte-level BPE on all the text, against Hugging Face alone."""
+def _training(home: Path, docs: Path | None, size: int, limit: int) -> Measured:
+    """Training byte-level BPE on four times the text, against Hugging Face alone."""
     from .document import read_documents
-    from .speeches import embedded
     from .train_bpe import train
 
     print("training bpe both ways", file=sys.stderr)
-    texts = [document.text for document in (embedded().documents if docs is None else read_documents(docs))]
+    _head(docs, home / "more.jsonl", 4 * limit)
+    texts = [document.text for document in read_documents(home / "more.jsonl")]
     made: list[bytes] = []
     ours, peer = best_of(
         1, lambda: made.append(train(texts, size)), lambda: made.append(train(texts, size, fast=False))
