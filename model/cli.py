@@ -106,6 +106,8 @@ def eval_(
     shards: Path,
     length: int = 0,
     tokens: int = 0,
+    method: str = "sequential",
+    stride: int = 0,
     json: bool = False,
 ) -> int:
     """Score an artifact on the validation shards: sums of nats, tokens and bytes, and their ratios.
@@ -123,12 +125,16 @@ def eval_(
         Targets a sequence; 0 means as it was trained.
     tokens
         Score only the first so many targets (whole sequences); 0 means all.
+    method
+        sequential as the challenge does, sliding windows, or documents (none sees another document's text).
+    stride
+        Targets a window adds, for the last two; 0 means half a sequence.
     json
         Print one JSON document, the content of score.json.
     """
     from .score import score_artifact
 
-    show_scores([score_artifact(artifact, shards, length, tokens)], json, one=True)
+    show_scores([score_artifact(artifact, shards, length, tokens, method, stride)], json, one=True)
     return 0
 
 

@@ -15,10 +15,13 @@ import torch
 
 from .config import RunConfig, read_config_file, with_values
 from .errors import ModelError
-from .evaluate import ValidationText, read_validation, score_sequential
+from .evaluate import ValidationText, read_validation
 from .export import read_artifact, weights_in
 from .finish import score_words
 from .gpt import GPT
+from .windows import Windows, document_windows, score_windows, sequential_windows, sliding_windows
+
+BOS = 1  # the begin of a document, in every vocabulary of the challenge
 
 
 def shape_of(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, object]:
@@ -67,17 +70,32 @@ def first_targets(text: ValidationText, tokens: int) -> ValidationText:
     return ValidationText(text.tokens[: tokens + 1], raw, text.table[: tokens + 1])
 
 
-def score_artifact(artifact: Path, shards: Path, length: int = 0, tokens: int = 0) -> dict[str, object]:
+def plan_of(method: str, stride: int, text: ValidationText, length: int) -> tuple[Windows, str]:
+    """The windows of a method, and how score.json names it; stride 0 means half a sequence. Raises ModelError."""
+    stride = stride or max(length // 2, 1)
+    if method == "sequential":
+        return sequential_windows(text.tokens.size, length), method
+    if method == "sliding":
+        return sliding_windows(text.tokens.size, length, stride), f"sliding, stride {stride}"
+    if method == "documents":
+        return document_windows(text.tokens, BOS, length, stride), f"documents, stride {stride}"
+    raise ModelError(f"no method is called {method!r:.40}; there are sequential, sliding and documents.")
+
+
+def score_artifact(
+    artifact: Path, shards: Path, length: int = 0, tokens: int = 0, method: str = "sequential", stride: int = 0
+) -> dict[str, object]:
     """The content of score.json for a file on a folder of shards. Raises ModelError, CodecError or OSError."""
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
     model = load_model(artifact, length)
     config = replace(model.config, data_path=str(shards))
     text = read_validation(config)
-    begin = time.perf_counter()
     if tokens:
         text = first_targets(text, max(tokens, config.train_seq_len))
+    windows, name = plan_of(method, stride, text, config.train_seq_len)
+    begin = time.perf_counter()
     if torch.cuda.is_available() and config.device != "cpu":
         model.to("cuda")
-    sums = score_sequential(model, text, config.train_seq_len, 16_384)
-    return score_words(sums, "sequential", artifact.name, time.perf_counter() - begin)
+    sums = score_windows(model, text, windows, 4096 if next(model.parameters()).device.type == "cpu" else 65_536)
+    return score_words(sums, name, artifact.name, time.perf_counter() - begin)

@@ -150,3 +150,16 @@ def test_stepping_is_bit_equal_for_equal_streams_and_never_sees_the_future() -> 
         a, b, c = one.step(ids[:, t]), two.step(ids[:, t]), three.step(other[:, t])
         assert torch.equal(a, b)
         assert t >= 5 or torch.equal(a, c)
+
+
+def test_a_method_by_name_and_unknown_ones() -> None:
+    from model.score import plan_of
+
+    text = text_of(50)
+    assert plan_of("sequential", 0, text, 8)[1] == "sequential"
+    windows, name = plan_of("sliding", 0, text, 8)
+    assert name == "sliding, stride 4"
+    check_coverage(windows, 49)
+    assert plan_of("documents", 2, text, 8)[1] == "documents, stride 2"
+    with pytest.raises(ModelError, match="no method is called 'ttt'"):
+        plan_of("ttt", 0, text, 8)
