@@ -32,6 +32,8 @@ from .log_lines import (
 )
 
 LINE_BYTES = 1 << 16
+SOURCE_SIGNS = frozenset("ifadc@#")  # what a line of SOURCE_START, or of STAMP, can begin with
+STAMP_SIGNS = frozenset("[r0123456789")
 CURVE_POINTS = 4096
 LIST_CAP = 20_000
 SOURCE_CAP = 4 << 20
@@ -141,13 +143,13 @@ class _Reader:
         self.previous: list[str] = []
 
     def feed(self, number: int, text: str) -> None:
-        if RULE.match(text):
+        if text[:1] == "=" and RULE.match(text):
             if self.source_from is not None and self.last_code > self.source_from + 3:
                 self.close(number, number)
             self.source_from = None
             self.previous = []
             return
-        if self.source_from is None and SOURCE_START.match(text):
+        if self.source_from is None and text[:1] in SOURCE_SIGNS and SOURCE_START.match(text):
             self.source_from = number - len(self.previous)
             self.source, self.source_bytes = list(self.previous), 0
             self.last_code = number
@@ -187,7 +189,7 @@ class _Reader:
 
     def read(self, number: int, text: str) -> None:
         log = self.log
-        bare = STAMP.sub("", text)
+        bare = STAMP.sub("", text) if text[:1] in STAMP_SIGNS else text
         step = STEP.match(bare)
         found = parse_metrics(number, text)
         metric = found[-1] if found else None
