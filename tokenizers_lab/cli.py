@@ -145,6 +145,7 @@ def shards_write(
     validation_documents: int | None = None,
     train_sidecar: bool = False,
     workers: int = 1,
+    dask: str | None = None,
     json: bool = False,
 ) -> None:
     """Write documents as the challenge's token shards, with byte sidecar and manifest.
@@ -165,14 +166,32 @@ def shards_write(
         Also write byte sidecars for the training shards.
     workers: int
         Processes to encode with.
+    dask: str
+        Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
     json: bool
         Print the manifest as JSON.
     """
+    from contextlib import ExitStack
+
     from .shard_writer import write_shards
 
-    manifest = write_shards(
-        docs, vocab, out, shard_tokens, validation_documents, train_sidecar=train_sidecar, workers=workers
-    )
+    with ExitStack() as stack:
+        executor = None
+        if dask is not None:
+            from .shard_dask import dask_executor
+
+            executor, workers = stack.enter_context(dask_executor(dask))
+            docs, vocab, out = docs.resolve(), vocab.resolve(), out.resolve()  # workers stand in other folders
+        manifest = write_shards(
+            docs,
+            vocab,
+            out,
+            shard_tokens,
+            validation_documents,
+            train_sidecar=train_sidecar,
+            workers=workers,
+            executor=executor,
+        )
     if json:
         _say_json(manifest)
         return
