@@ -1,0 +1,104 @@
+"""`pglab bench codecs`: our coders and the general ones on the same integers, in one run, as ratios.
+
+The weights are those you give, or a made state dict whose rows and columns differ as trained ones do (its numbers say
+little about real weights, and the table says so). Everything counts: the sizes are of whole containers, written, read
+back and compared. `of best general` is the size against the smallest brotli-11 layout of the same integers.
+"""
+
+import json as json_module
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .container_write import quantize_all
+from .errors import CodecError
+from .measure import measure_ptz, measure_recipe
+from .mix_decode import fast_mix
+from .recipes import parse_recipe
+from .sources import Weights, read_weights
+from .tables import progress, show
+
+GENERAL_CODERS = ("zlib9", "zstd22", "lzma9", "brotli11", "columns+brotli11")
+COLUMNS = ("recipe", "bytes", "of_general", "of_official", "bits", "order0", "coder_s", "decode_s", "mse")
+PEERS = {"lrzip": ["lrzip", "-z", "-L9", "-q", "-o"], "zpaq": ["zpaq", "add"]}
+
+
+def made_weights() -> Weights:
+    """A state dict of 0.6 M numbers from a fixed seed: Gaussian, with rows and columns of different sizes."""
+    rng = np.random.default_rng(0)
+    tensors = {"tok_emb.weight": rng.normal(size=(1024, 128)).astype(np.float32) * 0.1}
+    for layer in range(3):
+        for name, shape in (("q", (128, 128)), ("fc", (512, 128)), ("proj", (128, 512))):
+            size = 0.05 * rng.lognormal(0, 0.2, (shape[0], 1)) * rng.lognormal(0, 0.3, (1, shape[1]))
+            tensors[f"blocks.{layer}.{name}.weight"] = (rng.normal(size=shape) * size).astype(np.float32)
+    return Weights("made (not trained; give a checkpoint for figures that count)", tensors, {}, None)
+
+
+def bench_rows(weights: Weights, quantizer: str) -> list[dict[str, Any]]:
+    """A row for each coder of the same integers, and for our lossy recipes at no larger error."""
+    fast_mix()
+    warm = parse_recipe("int8-row+mix")
+    warm.coder.encode([np.zeros((2, 9), np.int8)])  # compiling is not coding
+    with tempfile.TemporaryDirectory() as place:
+        same = quantizer == "same"
+        recipes = [parse_recipe(f"{'official' if same else quantizer}+{coder}") for coder in (*GENERAL_CODERS, "mix")]
+        rows = []
+        for recipe in progress(recipes, "coders"):
+            rows.append(measure_recipe(weights, recipe, Path(place), recode=same))
+        rows += peer_rows(weights, quantizer, Path(place))
+        official = measure_ptz(weights, Path(place))["bytes"]
+    best = min(row["bytes"] for row in rows if "brotli" in row["recipe"])
+    for row in rows:
+        row |= {"of_general": row["bytes"] / best, "of_official": row["bytes"] / official}
+    return rows
+
+
+def peer_rows(weights: Weights, quantizer: str, folder: Path) -> list[dict[str, Any]]:
+    """lrzip and zpaq, where they are installed, on the integers alone (no scales, no header: it favours them)."""
+    parts = weights.parts if quantizer == "same" else None
+    if parts is None:
+        parts = quantize_all(weights.tensors, parse_recipe(f"{quantizer}+store"), weights.dtypes)
+    raw = b"".join(p.arrays[0].tobytes() for p in parts if not p.scheme.startswith("raw"))
+    rows = []
+    for name, words in PEERS.items():
+        if shutil.which(name):
+            source, target = folder / "ints", folder / f"ints.{name}"
+            source.write_bytes(raw)
+            call = [*words, str(target), str(source)] + (["-m5"] if name == "zpaq" else [])
+            start = time.perf_counter()
+            subprocess.run(call, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            size = target.stat().st_size
+            row = {"recipe": f"{name} (integers alone)", "bytes": size, "bits": 8 * size / max(len(raw), 1)}
+            rows.append({**row, "coder_s": time.perf_counter() - start})
+    return rows
+
+
+def bench(*checkpoints: Path, quantizer: str = "int6-sigma", json: bool = False) -> int:
+    """Code the same integers with every coder and set sizes and seconds side by side.
+
+    Parameters
+    ----------
+    checkpoints
+        Files of weights; made ones when none is given.
+    quantizer
+        What makes the integers: int6-sigma, int6-row, official, step-S, trellisN-S, or same for those of a .int8.ptz.
+    json
+        Print one JSON document instead of the tables.
+    """
+    loaded = [read_weights(path) for path in checkpoints] or [made_weights()]
+    if quantizer == "same" and any(weights.parts is None for weights in loaded):
+        raise CodecError("same recodes the integers of a .int8.ptz, and one of the files has none. Name a quantiser.")
+    answer = []
+    for weights in loaded:
+        rows = bench_rows(weights, quantizer)
+        answer.append({"path": weights.path, "quantizer": quantizer, "rows": rows})
+        if not json:
+            show(rows, COLUMNS, f"{weights.path}: {weights.parameters:,} parameters, {quantizer}", False)
+    if json:
+        print(json_module.dumps(answer, indent=1))
+    return 0
