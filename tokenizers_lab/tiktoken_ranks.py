@@ -64,13 +64,14 @@ def to_tokenizer_json(data: bytes, where: str, split: str) -> bytes:
     special = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     words = {"type": "Split", "pattern": {"Regex": SPLITS[split]}, "behavior": "Isolated", "invert": False}
+    chain = {"type": "Sequence", "pretokenizers": [words, level]}
     content: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [{"id": len(tokens), "content": BEGIN, **special}],
         "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [words, level]},
+        "pre_tokenizer": {**level, "use_regex": True} if split == "gpt2" else chain,
         "post_processor": None,
         "decoder": {**level, "use_regex": True},
         "model": {
