@@ -2,7 +2,7 @@
 
 The last steps of a run wander around a point that is better than any of them; the average w' = d w' + (1 - d) w sits
 nearer to it. Early on, d is held below (1 + step) / (10 + step), so that the random start is forgotten. Merged public
-records use 0.997 (about -0.001 to -0.005 bits per byte beside a long warm-down; see DECISIONS.md for our own figures).
+records use about 0.997 and report -0.001 to -0.005 bits per byte beside a long warm-down.
 """
 
 import torch
