@@ -105,7 +105,7 @@ def score_section(inputs: Inputs) -> Section:
         )
         section.pictures = [(bars(drawn, "bits per raw byte", told), caption)]
         beaten = sum(v > raw for _, v in others)
-        section.note = f"The model needs fewer bits than {beaten} of the {len(others)} compressors."
+        section.note = f"The model needs fewer bits than {beaten or 'none'} of the {len(others)} compressors."
     return section
 
 
