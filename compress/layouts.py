@@ -1,4 +1,4 @@
-"""Layouts: how a stream's arrays lie as one byte string before a compressor sees it.
+"""How the arrays of a stream lie as one byte string before a compressor sees them: the layouts.
 
 A compressor sees bytes in order, so order matters: columns next to each other, low bytes apart from high bytes, or
 only the bits that are used. A layout is a name (`columns`, `shuffle`, `bits6`, `planes6`); several are applied from
