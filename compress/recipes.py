@@ -1,4 +1,4 @@
-"""Recipes: a quantiser and a coder by one name, such as `int6-row+brotli11` or `official+columns+lzma9`.
+"""A quantiser and a coder under one name, a recipe, such as `int6-row+brotli11` or `official+columns+lzma9`.
 
 The first word is the quantiser, the last the coder, what stands between are layouts of the integers. Scales and small
 tensors are halves or floats; they go through the same coder with their bytes shuffled, whatever the integers do.
