@@ -1,4 +1,4 @@
-"""Token shards: reading them, and cutting the stream of tokens into batches as the challenge does.
+"""Token shards, read and batched: reading them, and cutting the stream of tokens into batches as the challenge does.
 
 A shard is 256 little-endian int32 (magic 20240520, version 1, the token count, zeros) and then uint16 tokens; the
 byte sidecar `fineweb_val_*.bytes` has the same shape and holds, for each token, the bytes of the original text it

@@ -1,4 +1,4 @@
-"""What a run says: the challenge's log lines, and the same numbers as JSON for machines.
+"""What a run says, in the challenge's log lines, and the same numbers as JSON for machines.
 
 `train.log` begins with the source of the running script, closed by a line of 100 `=`, then holds one line for each
 event, spelled as the challenge spells it. `metrics.jsonl` has one object a line. Only rank 0 writes. Both files

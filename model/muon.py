@@ -1,4 +1,4 @@
-"""Muon: momentum whose every matrix is made (nearly) orthogonal before it is applied.
+"""Muon, the optimiser of matrices: momentum whose every matrix is made (nearly) orthogonal before it is applied.
 
 A gradient matrix has a few large singular values that drown the rest. Five steps of a Newton-Schulz iteration push
 all of them towards one, by matrix products alone. Matrices of one shape are stacked and go through the iteration

@@ -1,4 +1,4 @@
-"""Scoring a file: which model it holds is read off its tensors, and the result is the content of score.json.
+"""Scoring a file, whose model is read off its tensors; the result is the content of score.json.
 
 Any file that `export.read_artifact` reads will do, the public `final_model.int8.ptz` of others too, as long as the
 shape is the standard GPT's.

@@ -1,4 +1,4 @@
-"""A whole run: set up, warm up, train, checkpoint, export, score. The entry of every `train_gpt.py`.
+"""A whole training run: set up, warm up, train, checkpoint, export, score. The entry of every `train_gpt.py`.
 
 Runs alone or under torchrun, in the folder where its files shall be. The order of things is the baseline's: a step
 takes its micro-batches from the stream, averages gradients over the ranks, sets rates by the clock, and moves;
