@@ -27,13 +27,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "shards": ("tokenizers_lab.cli:shards", "Write and verify token shards, with every byte accounted for."),
     "codec": ("compress.cli:codec", "Pack trained weights and compare codec sizes."),
     "model": ("model.cli:model", "Train, evaluate and bundle the standard GPT."),
-    "record": ("records.cli:record", "A submission's life: new, check, report."),
+    "record": ("records.cli:record", "A submission's life: new, pack, check, significance, rank, site, report."),
 }
 BENCHES: dict[str, tuple[str, str]] = {
     "vocab": ("tokenizers_lab.bench:bench", "Encoding and export against the public exporter's way."),
     "codecs": ("compress.bench:bench", "Sizes and seconds of our codecs against general compressors."),
     "train": ("model.bench:bench", "A training step against the baseline's own, written plainly."),
     "audit": ("bpb_audit.bench:bench", "Recounting bytes against decoding every document, and per-token Python."),
+    "records": ("records.bench:bench", "Record folders checked a second."),
 }
 
 
