@@ -309,3 +309,68 @@ def vocab_import(file: Path, *, out: Path, transform: str = "", split: str = "",
         _say_json(spec.to_json())
         return
     print(f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, from {file.name}.")
+
+
+@vocab.command(name="search")
+def vocab_search(
+    *,
+    docs: Path,
+    out: Path,
+    kinds: list[str] | None = None,
+    sizes: list[int] | None = None,
+    budget: int = 4_000_000,
+    width: int = 512,
+    bits: int = 6,
+    json: bool = False,
+) -> None:
+    """Train every kind at every size, score them, and show the Pareto front; also drawn as OUT/front.svg.
+
+    Parameters
+    ----------
+    docs: Path
+        Documents, as for `vocab train` and `vocab score`.
+    out: Path
+        Folder for the vocabularies; those that are there already are not trained again.
+    kinds: list[str]
+        Kinds to try; bpe and bpe_case without it.
+    sizes: list[int]
+        Sizes to try; 512, 1024, 2048, 4096 and 8192 without it.
+    budget: int
+        Bytes of n-grams for a vocabulary whose embedding costs nothing.
+    width: int
+        Width of the model, for the bytes of the embedding.
+    bits: int
+        Bits of a stored embedding weight.
+    json: bool
+        Print the scores and the names on the front as JSON.
+    """
+    from . import score_table
+    from .corpus import read_corpus
+    from .errors import VocabError
+    from .progress import working
+    from .search import draw, front, train_all
+    from .vocabulary_score import score_vocabularies
+
+    if read_corpus(docs) is None:
+        raise VocabError(
+            f"{docs}: no corpus.json beside it, so vocabularies would be trained on what they are scored on. "
+            f"Run: pglab corpus write --docs {docs} --out corpus"
+        )
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    with working("training"):
+        folders = train_all(kinds or ["bpe", "bpe_case"], sizes or [512, 1024, 2048, 4096, 8192], docs, out, say)
+    with working("scoring"):
+        found = score_vocabularies(folders, docs, budget, width, bits)
+    draw(found, out / "front.svg")
+    names = [found.rows[i].name for i in front(found.rows, found.documents)]
+    if json:
+        _say_json({**score_table.to_json(found), "front": names, "picture": str(out / "front.svg")})
+        return
+    from rich.console import Console
+
+    Console().print(score_table.table(found))
+    print(score_table.sentence(found))
+    print(f"On the front of embedding bytes against bits: {', '.join(names) or 'none'}; drawn in {out / 'front.svg'}.")
