@@ -89,7 +89,11 @@ def draw(found: Scores, path: Path) -> None:
         axes.annotate(row.name, point, textcoords="offset points", xytext=(5, 4), fontsize=8)
     line = [found.rows[i] for i in best]
     axes.step([r.embedding_bytes / 1e6 for r in line], [r.bpb_unlimited for r in line], where="post", color="C0")
+    costs = sorted({row.embedding_bytes / 1e6 for row in found.rows})
     axes.set_xscale("log")
+    axes.set_xticks(costs, [f"{cost:.3g}" for cost in costs])
+    axes.minorticks_off()
+    axes.set_xmargin(0.12)
     axes.set_xlabel(f"embedding, MB (width {found.width}, {found.weight_bits} bits)")
     axes.set_ylabel("bits per raw byte, order-4 n-gram model")
     axes.set_title("Pareto front of vocabularies; crosses lose text", fontsize=10, loc="left")
