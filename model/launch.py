@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from compress.aside import write_aside
@@ -44,6 +45,9 @@ def launch(config: RunConfig, recipe: Path, run: Path, ranks: int, say: Callable
     A run that has a checkpoint goes on with the script it began with. Raises ModelError with the run's own last words
     when it fails.
     """
+    for needed in ("torch", "safetensors"):  # said here in a sentence, not by the child in a traceback
+        if find_spec(needed) is None:
+            raise ModuleNotFoundError(f"No module named {needed!r}", name=needed)
     run.mkdir(parents=True, exist_ok=True)
     with folder_lock(run / ".command.lock", 0.0):
         script = run / "train_gpt.py"

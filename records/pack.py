@@ -139,6 +139,9 @@ def inspect(script: Path) -> dict[str, Any]:
     """What a script says of itself, read and never run: sizes, whether it was packed, imports, network calls."""
     from .rules_script import NETWORK_MODULES, network_call
 
+    if not script.stat().st_size:
+        raise RecordError(f"{script}: empty; wanted a record folder, or somebody's train_gpt.py.")
+
     if script.stat().st_size > 16 << 20:
         raise RecordError(f"{script}: {script.stat().st_size:,} bytes; larger than any submission may be.")
     text = script.read_bytes().decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What every test shares: the folder of real data, where there is one, hostile texts and small vocabularies, and the flag
+"""What every test shares: the folder of real data where there is one, hostile texts, small vocabularies, and the flag
 that may write golden files."""
 
 import json
@@ -61,7 +61,7 @@ def hostile() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with corpus/docs.jsonl, corpus/corpus.json (hostile texts in both splits) and vocab/KIND for each kind."""
+    """A folder with corpus/docs.jsonl and corpus.json (hostile texts in both splits) and vocab/KIND for each kind."""
     from tokenizers_lab.builders import KINDS, train_vocabulary
     from tokenizers_lab.corpus import write_corpus
     from tokenizers_lab.speeches import python_topics

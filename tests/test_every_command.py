@@ -19,12 +19,15 @@ LINES = [
     "vocab train sp_bpe --docs @docs --out #folder --size 300",
     "vocab compare @vocab --docs @docs",
     "vocab score @vocab --docs @docs",
+    "vocab search --docs @docs",
+    "vocab import @tokenizer --out #folder",
     "shards write --docs @docs --vocab @vocab --out #folder",
     "shards verify @shards --docs @docs",
     "codec list",
     "codec sweep @weights --recipe int6-row+zlib9",
     "codec pack @weights #file --recipe int6-row+zlib9",
     "codec unpack @container #file",
+    "codec fit @weights #file --budget 5000",
     "codec verify @container @weights",
     "codec text @docs --field text",
     "model train --shards @shards --out #folder --seconds 1 --recipe @recipe",
@@ -32,6 +35,7 @@ LINES = [
     "model bundle --recipe @recipe --out #file",
     "record new Name --track non-record --run @run --out #folder",
     "record check @run",
+    "record pack @run --shards @shards",
     "record report @run --out #file",
     "record significance @run 1.2",
     "record rules",
@@ -42,7 +46,13 @@ LINES = [
     "doctor",
     "tour --docs @docs --out #folder --seconds 1",
 ]
-JUDGES = ("record check", "audit", "shards verify", "codec verify")  # bad input may be a finding for these: status 1
+JUDGES = (
+    "record check",
+    "record pack",
+    "audit",
+    "shards verify",
+    "codec verify",
+)  # bad input may be a finding for these: status 1
 UNTRIED = {"bench", "--help", "--version"}  # benches have their own tests
 
 
@@ -71,6 +81,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "container": home / "x.pgc",
         "recipe": home / "absent.toml",
         "run": home / "vocab",
+        "tokenizer": home / "vocab/spec.json",
     }
 
 
