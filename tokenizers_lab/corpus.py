@@ -55,18 +55,31 @@ def choose_validation(sizes: dict[bytes, int], share: float) -> set[bytes]:
     return held
 
 
-def write_corpus(out: Path, docs: Path | None = None, share: float = 0.05) -> tuple[Corpus, str]:
+def write_corpus(
+    out: Path, docs: Path | None = None, share: float = 0.05, skip_bad: bool = False
+) -> tuple[Corpus, str]:
     """Write `out`/docs.jsonl and corpus.json; returns the counts and a note for the user ("" for none).
 
     docs: a file or folder of documents, None for the embedded speeches. share: of the bytes, for validation, between
-    0 and 1. Raises VocabError for documents that cannot be read or split, OSError.
+    0 and 1. skip_bad: leave out lines that are no documents; the note counts them, so that everything behind reads a
+    clean docs.jsonl. Raises VocabError for documents that cannot be read or split, OSError.
     """
     if not 0 < share < 1:
         raise VocabError(f"--validation-share {share}: wanted a number between 0 and 1, as 0.05.")
     if docs is None:
         found = embedded()
         return _write(out, found.source, lambda: found.documents, share), found.note
-    return _write(out, docs.name, lambda: read_documents(docs), share), ""
+    if not skip_bad:
+        return _write(out, docs.name, lambda: read_documents(docs), share), ""
+    skipped: list[str] = []
+
+    def readable() -> Iterator[Document]:
+        skipped.clear()
+        return read_documents(docs, skipped)
+
+    corpus = _write(out, docs.name, readable, share)
+    note = f"{len(skipped):,} lines are no documents and were left out; the first: {skipped[0]}" if skipped else ""
+    return corpus, note
 
 
 def _digest(document: Document) -> bytes:

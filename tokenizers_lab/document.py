@@ -31,23 +31,24 @@ class Document:
     size: int
 
 
-def read_documents(path: Path) -> Iterator[Document]:
+def read_documents(path: Path, skipped: list[str] | None = None) -> Iterator[Document]:
     """Every document of a file or folder, in order, one at a time. Blank lines are skipped.
 
     Raises VocabError (naming file:line) for broken JSON, bytes that are not UTF-8, a line without a string under
-    "text", a lone surrogate, a line above 256 MiB, a torn archive; OSError when the file cannot be opened.
+    "text", a lone surrogate, a line above 256 MiB, a torn archive; OSError when the file cannot be opened. With a list
+    for `skipped`, a line that is no document is left out and its sentence appended to the list.
     """
     if path.is_dir():
         files = sorted(path.glob("*.txt"))
         if not files:
             raise VocabError(f"{path}: a folder without .txt files; wanted documents. Name a .jsonl or .txt file.")
         for member in files:
-            yield from read_documents(member)
+            yield from read_documents(member, skipped)
         return
     plain_name = path.name.removesuffix(".gz").removesuffix(".zst")
     with unpacked(path) as file:
         if plain_name.endswith(LINES):
-            yield from _lines(file, path)
+            yield from _lines(file, path, skipped)
         else:
             yield _whole(file, path)
 
@@ -111,14 +112,22 @@ class _Frames(io.RawIOBase):
         return count
 
 
-def _lines(file: BinaryIO, path: Path) -> Iterator[Document]:
+def _lines(file: BinaryIO, path: Path, skipped: list[str] | None) -> Iterator[Document]:
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
             raise VocabError(f"{path}:{number}: a line above {LONGEST_LINE:,} bytes; wanted one document a line.")
-        if not line.isspace():
-            yield parse_line(line, number, path)
+        if line.isspace():
+            continue
+        try:
+            document = parse_line(line, number, path)
+        except VocabError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+            continue
+        yield document
 
 
 def parse_line(line: bytes, number: int, path: Path) -> Document:
