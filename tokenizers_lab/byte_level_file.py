@@ -1,4 +1,4 @@
-"""The tokenizer.json of our byte-level vocabularies: how it is written, so that there is one way only.
+"""How the file of our byte-level vocabularies, a `tokenizer.json`, is written: there is one way only.
 
 Tokens are spelt in the GPT-2 alphabet, which gives each of the 256 bytes a visible character. The ids: 0..3 special,
 then the 256 bytes in order, then the merges in the order they were learnt. Everything a reader needs follows from the
