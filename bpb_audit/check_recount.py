@@ -42,7 +42,8 @@ def recounted(evidence: Evidence) -> Iterator[Finding]:
     table over the shards, computed from the tokenizer file by this auditor. The table must not count bytes that the
     documents do not hold; where it does, the token ids are listed by their total effect. Under the challenge's own
     normaliser (nmt_nfkc) the table counts normalised text, which is its published definition: that passes, and the
-    raw count is named beside it. A case transform needs a byte sidecar, as the table would count its operators.
+    raw count is named beside it. A case transform with characters as operators needs a byte sidecar, as the table
+    would count them; one whose signs are bytes outside UTF-8 (0xFD to 0xFF) does not, as signs count nothing.
 
     Fix: count UTF-8 bytes of the original text, by a sidecar whose sum over each document is the document's bytes.
     """
@@ -119,7 +120,8 @@ def sidecar(evidence: Evidence) -> Iterator[Finding]:
     A total can agree while documents do not, so every document is compared. Leaving out the white space at a document's
     ends, or counting what the tokens decode to, passes and is named, as long as it does not add bytes in sum. The first
     documents that differ are listed, and the token ids whose sidecar bytes differ most from what they decode to. Says
-    nothing when there is no sidecar and the vocabulary needs none; fails when a case transform ships without one.
+    nothing when there is no sidecar and the vocabulary needs none; fails when a case transform whose operators the table counts ships
+    without one.
 
     Fix: write the sidecar in the same pass as the shards, from byte offsets into the original document.
     """
@@ -129,7 +131,7 @@ def sidecar(evidence: Evidence) -> Iterator[Finding]:
         return
     survey, inputs = found.survey, found.inputs
     if inputs.sidecar is None:
-        if inputs.vocabulary is not None and inputs.vocabulary.transform:
+        if inputs.vocabulary is not None and inputs.vocabulary.transform == "caseops":
             yield failed(
                 "the vocabulary writes case operators, which the table counts as bytes, and there is no byte sidecar.",
                 str(inputs.tokenizer_path),

@@ -240,7 +240,8 @@ def right_pair(evidence: Evidence) -> Iterator[Finding]:
     """Whether this tokenizer could have made these shards at all, even without the raw documents.
 
     Three signs: every document decodes to UTF-8; every id is in range; and no neighbours that the encoder would have
-    merged (a BPE encoder leaves none, exactly none with SentencePiece). Fix: name the tokenizer of these shards.
+    merged (a BPE encoder leaves none with SentencePiece, hardly any behind a pre-split; where most documents decode to
+    the raw ones, only the former is held against the tokenizer). Fix: name the tokenizer of these shards.
     """
     found = _recounted(evidence)
     if isinstance(found, Finding):

@@ -2,7 +2,7 @@
 
 What a token stands for is decided by the file's decoder, not by its model: a byte-level decoder reads the GPT-2
 alphabet, a metaspace decoder turns U+2581 into a space, a WordPiece decoder puts spaces before whole words. The
-challenge's own `pure_byte` JSON (byte260) is read here as well.
+challenge's own `pure_byte` JSON (byte260) is read here as well, and the lab's case vocabularies by case_level.py.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .byte_alphabet import byte_fallback, character_to_byte, to_bytes
+from .case_level import FORMAT, case_level
 from .errors import AuditError
 from .vocabulary import MAX_IDS, ByteTable, StartSpace, Vocabulary, build
 
@@ -144,6 +145,8 @@ def read_tokenizer_json(data: bytes, where: str) -> Vocabulary:
     _want(isinstance(top, dict), where, f"a {type(top).__name__}", "an object")
     if top.get("tokenizer_type") == "pure_byte":
         return _pure_byte(top, where)
+    if top.get("format") == FORMAT:
+        return case_level(top, where)
     model = top.get("model")
     _want(isinstance(model, dict), where, f"keys {sorted(map(str, top))[:6]}", 'an object under "model"')
     entries = _vocabulary_entries(model, where)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .case_signs import count_signs
 from .counting import Meter
 from .errors import AuditError
 from .evidence import Evidence, Truth
 from .inputs import Inputs, Recount, recount
+from .round_trip import Level
 from .survey import Survey
 from .vocabulary import Vocabulary
 
@@ -40,6 +42,8 @@ def text_sizes(vocabulary: Vocabulary) -> np.ndarray:
         for token_id in range(usable):
             if vocabulary.token(token_id) in OPERATOR_BYTES:
                 sizes[token_id] = 0
+    elif vocabulary.transform == "case signs":
+        sizes[:usable] -= count_signs(vocabulary.flat, vocabulary.ends)[:usable]
     return sizes
 
 
@@ -86,9 +90,16 @@ def allowed_neighbours(vocabulary: Vocabulary) -> float:
 
 
 def wrong_pair(found: Recount) -> bool:
-    """True when this tokenizer cannot have made these shards, so that nothing it decodes means anything."""
+    """True when this tokenizer cannot have made these shards, so that nothing it decodes means anything.
+
+    Where most documents decode to the raw ones in their place it did make them: a pre-split may then keep any share of
+    neighbours apart (runs of spaces before words, in a small text), and only an encoder without one is held to none.
+    """
     survey, vocabulary = found.survey, found.inputs.vocabulary
     if vocabulary is None:
+        return False
+    agreed = survey.levels[Level.EXACT] + survey.levels[Level.LOOSE]
+    if not vocabulary.merges_exact and 2 * agreed > survey.documents:
         return False
     return survey.pairs_impossible > allowed_neighbours(vocabulary) * max(survey.pairs_seen, 1)
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from .case_signs import restore_signs
 from .caseops import OPERATOR_BYTES, restore_case
 from .errors import AuditError
 
@@ -47,7 +48,7 @@ class Vocabulary:
     bos: int | None
     unknown: int | None
     start_space: StartSpace = "keep"  # leading spaces that decoding drops at the start of a document
-    transform: Literal["", "caseops"] = ""
+    transform: Literal["", "caseops", "case signs"] = ""
     normaliser: str = "identity"
     merges: np.ndarray | None = None  # (m,) int64, left * V + right: neighbours that the encoder would have merged
     merges_exact: bool = False  # True: such neighbours cannot occur at all; False: only rarely
@@ -143,4 +144,9 @@ def finish(vocabulary: Vocabulary, text: bytes) -> bytes:
         if restored is None:
             raise AuditError("case operators stand where the transform never writes them; the text cannot be restored.")
         text = restored.encode("utf-8", "surrogateescape")
+    elif vocabulary.transform == "case signs":
+        raised = restore_signs(text)
+        if raised is None:
+            raise AuditError("a case sign stands before no small letter; the text cannot be restored.")
+        text = raised
     return text
