@@ -131,9 +131,9 @@ def audit(run: Path, console: Console) -> str:
     counts = verdicts(console, found["findings"])
     claimed, corrected = found["claimed_bpb"], found["corrected_bpb"]
     same = claimed is not None and corrected is not None and math.isclose(claimed, corrected, abs_tol=5e-5)
-    said = f"claimed {claimed:.6f}, " if claimed is not None else "nothing claimed, "
-    said += f"recounted {corrected:.6f}" if corrected is not None else "not recounted"
-    return f"{said} ({'the same' if same else 'not the same'}; {found['basis']}); {counts}."
+    said = f"claimed {claimed:.6f}" if claimed is not None else "nothing claimed"
+    said += f", recounted {corrected:.6f}" if corrected is not None else ", not recounted"
+    return f"bits per byte {said}: {'the same' if same else 'not the same'}; {counts}."
 
 
 def report(run: Path, console: Console) -> str:
