@@ -1,4 +1,4 @@
-"""PG40x: claim and logs belong together, by value and seed."""
+"""Rules PG40x, whether claim and logs belong together by value and seed."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal

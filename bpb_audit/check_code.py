@@ -1,4 +1,4 @@
-"""PG30x: the submission's own counting code, found, run in isolation, and compared with the true table."""
+"""Rules PG30x on the submission's own counting code, found, run in isolation, and compared with the true table."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rule PG501: every target scored exactly once, and what the tail drops in tokens and bytes."""
+"""Rule PG501, whether every target is scored exactly once, and what the tail drops in tokens and bytes."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""PG12x: the bytes that loss and BPB imply, log by log and for the claim itself."""
+"""Rules PG12x on the bytes that loss and BPB imply, log by log and for the claim itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Rules PG10x: the bytes of the validation text recounted from raw documents, and held against table and sidecar."""
+"""Rules PG10x on the bytes of the validation text recounted from raw documents, and held against table and sidecar."""
 
 from collections.abc import Iterator
 
@@ -120,8 +120,8 @@ def sidecar(evidence: Evidence) -> Iterator[Finding]:
     A total can agree while documents do not, so every document is compared. Leaving out the white space at a document's
     ends, or counting what the tokens decode to, passes and is named, as long as it does not add bytes in sum. The first
     documents that differ are listed, and the token ids whose sidecar bytes differ most from what they decode to. Says
-    nothing when there is no sidecar and the vocabulary needs none; fails when a case transform whose operators the table counts ships
-    without one.
+    nothing when there is no sidecar and the vocabulary needs none; fails when a case transform whose
+    operators the table counts ships without one.
 
     Fix: write the sidecar in the same pass as the shards, from byte offsets into the original document.
     """

@@ -1,4 +1,4 @@
-"""Rule PG111: whether the tokens give the documents back, at one of three levels."""
+"""Rule PG111, whether the tokens give the documents back, at one of three levels."""
 
 from collections.abc import Iterator
 

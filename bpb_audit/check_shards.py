@@ -1,4 +1,4 @@
-"""Rules PG60x: whether the shards are whole, belong to the documents, and were made by this tokenizer."""
+"""Rules PG60x, whether the shards are whole, belong to the documents, and were made by this tokenizer."""
 
 from collections.abc import Iterator
 

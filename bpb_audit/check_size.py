@@ -1,4 +1,4 @@
-"""PG2xx: the sizes a submission claims, its logs state, and its files have."""
+"""Rules PG2xx on the sizes a submission claims, its logs state, and its files have."""
 
 from collections.abc import Iterator
 

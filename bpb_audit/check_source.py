@@ -1,4 +1,4 @@
-"""PG405: the source dumped in a log is the source that is shipped."""
+"""Rule PG405, whether the source dumped in a log is the source that is shipped."""
 
 import ast
 import hashlib

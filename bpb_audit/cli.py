@@ -17,6 +17,13 @@ from .errors import AuditError
 GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 
 
+def place(word: str) -> Path:
+    """A path as typed. Raises argparse's error for an empty word, which would otherwise mean the folder we are in."""
+    if not word:
+        raise argparse.ArgumentTypeError("an empty path (an unset variable?); name one, or . for this folder.")
+    return Path(word)
+
+
 def parser() -> argparse.ArgumentParser:
     """The options; every one has its line of help."""
     made = argparse.ArgumentParser(
@@ -24,15 +31,21 @@ def parser() -> argparse.ArgumentParser:
         description="Recount a submission's bits per byte from raw UTF-8, and say what could not be checked.",
         epilog="Exit status: 0 all pass, 1 something failed or could not be checked, 2 could not run.",
     )
-    made.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="record folder, or one log, script or JSON")
-    made.add_argument("--docs", type=Path, metavar="FILE", help="raw documents, one JSON object with `text` a line")
+    made.add_argument("paths", nargs="*", type=place, metavar="PATH", help="record folder, or one log, script or JSON")
+    made.add_argument("--docs", type=place, metavar="FILE", help="raw documents, one JSON object with `text` a line")
     made.add_argument(
-        "--shards", type=Path, metavar="DIR", help="folder with fineweb_val_*.bin (and fineweb_train_*.bin)"
+        "--shards", type=place, metavar="DIR", help="folder with fineweb_val_*.bin (and fineweb_train_*.bin)"
     )
     made.add_argument(
-        "--tokenizer", type=Path, metavar="FILE", help=".model, tokenizer.json, tiktoken ranks or .npz table"
+        "--tokenizer", type=place, metavar="FILE", help=".model, tokenizer.json, tiktoken ranks or .npz table"
     )
-    made.add_argument("--sidecar", type=Path, metavar="FILE", help="original bytes per validation token")
+    made.add_argument("--sidecar", type=place, metavar="FILE", help="original bytes per validation token")
+    made.add_argument(
+        "--documents",
+        type=int,
+        metavar="N",
+        help="how many first documents of --docs are validation (default: manifest)",
+    )
     made.add_argument(
         "--seq-len", type=int, metavar="N", help="evaluation sequence length, tokens (default: from the log)"
     )
@@ -41,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--format", choices=("text", "json", "markdown", "html"), default="text", help="how to write the report"
     )
     made.add_argument("--json", action="store_true", help="the same as --format json")
-    made.add_argument("--out", type=Path, metavar="FILE", help="write the report there instead of standard output")
+    made.add_argument("--out", type=place, metavar="FILE", help="write the report there instead of standard output")
     made.add_argument("--only", action="append", default=[], metavar="RULE", help="run this rule only (repeatable)")
     made.add_argument("--explain", metavar="RULE", help="print what a rule wants, why, and how to fix it (or: all)")
     return made
@@ -49,26 +62,26 @@ def parser() -> argparse.ArgumentParser:
 
 def _given(options: argparse.Namespace) -> None:
     for name in ("docs", "shards", "tokenizer", "sidecar"):
-        place = getattr(options, name)
-        if place is not None and not place.exists():
-            raise AuditError(f"--{name} {place}: no such file or folder; name an existing one.")
+        given = getattr(options, name)
+        if given is not None and not given.exists():
+            raise AuditError(f"--{name} {given}: no such file or folder; name an existing one.")
     if options.shards is not None and not options.shards.is_dir():
         raise AuditError(f"--shards {options.shards}: is a file, wanted the folder that holds fineweb_val_*.bin.")
-    for name in ("seq_len", "stride"):
+    for name, unit in (("seq_len", "token"), ("stride", "token"), ("documents", "document")):
         value = getattr(options, name)
         if value is not None and value < 1:
-            raise AuditError(f"--{name.replace('_', '-')} {value}: wanted at least 1 token.")
+            raise AuditError(f"--{name.replace('_', '-')} {value}: wanted at least 1 {unit}.")
 
 
-def write_aside(place: Path, text: str) -> None:
+def write_aside(target: Path, text: str) -> None:
     """Write a file whole or not at all: aside, flushed to disk, renamed."""
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(place)
+        Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -92,10 +105,20 @@ def run(options: argparse.Namespace) -> int:
     for code in only:
         if code not in known:
             explain(code)  # raises, naming the rules there are
+            raise AuditError(
+                f"--only {code}: a behaviour probe needs a scorer to call. Try: pglab audit --explain {code}"
+            )
     reports = [
         audit(
             Evidence(
-                path, options.docs, options.shards, options.tokenizer, options.sidecar, options.seq_len, options.stride
+                path,
+                options.docs,
+                options.shards,
+                options.tokenizer,
+                options.sidecar,
+                options.seq_len,
+                options.stride,
+                options.documents,
             ),
             only,
         )

@@ -1,4 +1,4 @@
-"""Writes reports: text for people, JSON for programs, Markdown for a pull request, HTML for a page.
+"""Writes reports as text for people, JSON for programs, Markdown for a pull request, HTML for a page.
 
 The JSON of one path is `{"path", "findings": [{"rule", "verdict", "says", "where", "found", "expected", "fix"}],
 "claimed_bpb", "corrected_bpb", "basis"}`; several paths give a list of these.

@@ -55,6 +55,18 @@ def rule(code: str, title: str) -> Callable[[Check], Check]:
     return register
 
 
+def never(evidence: Evidence) -> Iterator[Finding]:
+    """The check of a page that no audit of a folder runs. Yields nothing."""
+    return iter(())
+
+
+def documented() -> list[Rule]:
+    """Every rule that has a page: those an audit runs, and the behaviour probes, by code."""
+    from .behaviour_pages import PAGES
+
+    return sorted([*all_rules(), *PAGES.values()], key=lambda one: one.code)
+
+
 def all_rules() -> list[Rule]:
     """Every rule, by code. Imports the check modules."""
     from . import checks  # noqa: F401  (importing registers)
@@ -75,7 +87,7 @@ def run_rule(one: Rule, evidence: Evidence) -> list[Finding]:
 
 def explain(code: str) -> str:
     """The page of one rule. Raises AuditError for an unknown code, naming the known ones."""
-    known = {one.code: one for one in all_rules()}
+    known = {one.code: one for one in documented()}
     wanted = code.upper()
     if wanted not in known:
         raise AuditError(
@@ -91,5 +103,5 @@ def pages() -> str:
         "# The rules\n\nGenerated from their docstrings: `python -m bpb_audit --explain all > bpb_audit/RULES.md`.\n"
         "Verdicts: PASS (evidence agrees), FAIL (evidence contradicts), UNCHECKED (no evidence; never a pass).\n"
     )
-    parts = [f"\n## {one.code} {one.title}\n\n{one.page}\n" for one in all_rules()]
+    parts = [f"\n## {one.code} {one.title}\n\n{one.page}\n" for one in documented()]
     return head + "".join(parts)

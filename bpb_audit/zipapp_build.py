@@ -6,12 +6,15 @@
 The file is the same bytes for the same sources: entries are sorted and carry one fixed date.
 """
 
+import argparse
 import io
 import os
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+from .errors import AuditError
 
 DATE = (1980, 1, 1, 0, 0, 0)
 MAIN = b"import sys\nfrom bpb_audit.cli import main\nsys.exit(main(sys.argv[1:]))\n"
@@ -30,7 +33,9 @@ def archive(folder: Path) -> bytes:
 
 
 def build(place: Path) -> int:
-    """Write the zipapp whole or not at all; returns its size in bytes."""
+    """Write the zipapp whole or not at all; returns its size in bytes. Raises AuditError when `place` is a folder."""
+    if place.is_dir():
+        raise AuditError(f"{place}: is a folder, wanted the name of a file to write. Try: {place / 'bpb-audit.pyz'}")
     data = archive(Path(__file__).parent)
     place.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
@@ -47,6 +52,30 @@ def build(place: Path) -> int:
     return len(data)
 
 
+def main(argv: list[str]) -> int:
+    """Run one command line (without the program's name); returns 0, or 2 with one sentence on stderr."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bpb_audit.zipapp_build",
+        description="Write the auditor as one file that needs Python and numpy.",
+    )
+    parser.add_argument(
+        "target", nargs="?", type=Path, default=Path("bpb-audit.pyz"), help="file to write (default: %(default)s)"
+    )
+    try:
+        target: Path = parser.parse_args(argv).target
+    except SystemExit as leaving:  # argparse has printed help or what is wrong
+        return leaving.code if isinstance(leaving.code, int) else 2
+    try:
+        size = build(target)
+    except AuditError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename or target}: {error.strerror or error}.", file=sys.stderr)
+        return 2
+    print(f"{target}: {size:,} bytes")
+    return 0
+
+
 if __name__ == "__main__":
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "bpb-audit.pyz")
-    print(f"{target}: {build(target):,} bytes")
+    sys.exit(main(sys.argv[1:]))

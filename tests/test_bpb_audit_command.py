@@ -12,8 +12,9 @@ from bpb_audit.cli import main
 from bpb_audit.errors import AuditError
 from bpb_audit.finding import Finding, Report, Verdict, failed, passed, unchecked
 from bpb_audit.report import as_html, as_json, as_markdown, as_text
-from bpb_audit.rules import REGISTRY, all_rules, explain, pages, rule
+from bpb_audit.rules import REGISTRY, all_rules, documented, explain, pages, rule
 from bpb_audit.zipapp_build import archive, build
+from bpb_audit.zipapp_build import main as build_main
 from tests.audit_submissions import BYTES, Run, write
 
 ROOM = Path(__file__).parent.parent / "bpb_audit"
@@ -51,6 +52,11 @@ def test_exit_statuses(record: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         [str(record), "--docs", str(tmp_path / "nothing")],
         [str(record), "--shards", str(record / "train.log")],
         [str(record), "--seq-len", "0"],
+        [""],
+        [str(record), "--docs", ""],
+        [str(record), "--documents", "0"],
+        [str(record), "--documents", "many"],
+        [str(record), "--only", "PG511"],
         [str(record), "--only", "PG000"],
         ["--explain", "PG000"],
         ["--no-such-flag"],
@@ -135,7 +141,7 @@ def test_the_rules_page_is_fresh() -> None:
     )
 
 
-@pytest.mark.parametrize("one", all_rules(), ids=lambda one: one.code)
+@pytest.mark.parametrize("one", documented(), ids=lambda one: one.code)
 def test_every_rule_explains_itself(one, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     assert main(["--explain", one.code.lower()]) == 0
     page = capsys.readouterr().out
@@ -176,3 +182,64 @@ def test_the_module_runs(record: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert b"1 passed" in done.stdout
+
+
+@pytest.mark.parametrize("code", ["PG511", "PG512", "PG513", "PG514"])
+def test_behaviour_probes_are_explained_and_no_audit_lists_them(
+    code: str, record: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--explain", code]) == 0
+    page = capsys.readouterr().out
+    assert "from bpb_audit.behaviour import" in page
+    assert "Fix:" in page
+    main([str(record), "--json"])
+    assert code not in {one["rule"] for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert main([str(record), "--only", code]) == 2
+    assert f"--explain {code}" in capsys.readouterr().err
+
+
+def test_the_pages_and_the_probes_have_the_same_codes() -> None:
+    from bpb_audit.behaviour import CODES
+
+    assert {one.code for one in documented()} - {one.code for one in all_rules()} == set(CODES.values())
+
+
+def test_the_builder_of_the_zipapp_has_a_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert build_main(["--help"]) == 0
+    assert "usage: python -m bpb_audit.zipapp_build" in capsys.readouterr().out
+    assert build_main(["--no-such-flag"]) == 2
+    assert build_main([str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "is a folder" in said.err
+    assert not said.out
+    (tmp_path / "file").write_bytes(b"")
+    assert build_main(["file/below.pyz"]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+    assert build_main([]) == 0
+    assert capsys.readouterr().out.startswith("bpb-audit.pyz: ")
+    assert (tmp_path / "bpb-audit.pyz").is_file()
+
+
+def test_an_empty_file_passes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.log").write_bytes(b"")
+    assert main([str(tmp_path / "train.log")]) == 1
+    assert " 0 passed" in capsys.readouterr().out
+
+
+def test_colour_is_for_terminals_that_want_it(
+    record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(record), "--only", "PG121"]
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert main(words) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(words) == 0
+    assert "\x1b[" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(words) == 0
+    assert "\x1b" not in capsys.readouterr().out

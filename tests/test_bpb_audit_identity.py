@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bpb_audit.cli import main
 from bpb_audit.evidence import Evidence
 from bpb_audit.finding import Finding, Verdict
 from bpb_audit.identity import locate
@@ -23,6 +24,7 @@ from tests.audit_makers import (
     trained,
     write_set,
 )
+from tests.audit_submissions import Run, write
 
 PIECES = plain_pieces()
 MODEL = model_bytes(PIECES)
@@ -111,6 +113,14 @@ def test_the_number_of_documents_is_held_to(honest: Path) -> None:
     assert finding.verdict is UNCHECKED
     assert "end after 30" in finding.says
     assert run("PG605", honest)[0].verdict is PASS  # a prefix is in order
+
+
+def test_the_command_line_takes_the_number_of_documents(honest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = write(honest / "record", [Run()])
+    given = [str(record), "--docs", str(honest / "docs.jsonl"), "--shards", str(honest), "--only", "PG603"]
+    assert main([*given, "--documents", "40"]) == 0
+    assert main([*given, "--documents", "41"]) == 1
+    assert "another number of documents" in capsys.readouterr().out
 
 
 def test_a_longer_docs_file_is_fine(honest: Path) -> None:
