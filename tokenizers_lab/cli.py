@@ -1,21 +1,20 @@
-"""The words `pglab corpus`, `pglab vocab` and `pglab shards`: thin functions over the room, nothing imported early.
+"""The words `pglab corpus` and `pglab vocab`; `pglab shards` is in cli_shards.py. Thin, and nothing imported early.
 
 Results go to stdout (one JSON document with --json), talk and progress to stderr.
 """
 
-import json as json_format
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from cyclopts import App
 
+from .cli_json import say_json
+from .cli_shards import shards
+
+__all__ = ["corpus", "shards", "vocab"]
+
 corpus = App(name="corpus", help="Documents: fetch the embedded text or your own, split for validation.")
-
-
-def _say_json(value: Any) -> None:
-    print(json_format.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _tell(note: str) -> None:
@@ -52,7 +51,7 @@ def corpus_write(
     made, note = write_corpus(out, docs, validation_share, skip_bad)
     _tell(note)
     if json:
-        _say_json(asdict(made))
+        say_json(asdict(made))
         return
     print(
         f"{out / 'docs.jsonl'}: {made.documents:,} documents, {made.bytes:,} bytes of UTF-8; the first "
@@ -91,7 +90,7 @@ def vocab_train(
     with working(f"training {kind}"):
         spec = train_vocabulary(kind, docs, size or (260 if kind == "bytes" else 1024), out, skip_documents)
     if json:
-        _say_json(spec.to_json())
+        say_json(spec.to_json())
         return
     trained = spec.trained_on
     print(
@@ -131,7 +130,7 @@ def vocab_compare(
     with working("measuring"):
         found = compare(folders, docs, width, bits)
     if json:
-        _say_json(found.to_json())
+        say_json(found.to_json())
     elif markdown:
         print(compare_table.markdown(found))
     else:
@@ -139,110 +138,6 @@ def vocab_compare(
 
         Console().print(compare_table.table(found))
         print(compare_table.sentence(found))
-
-
-shards = App(name="shards", help="Write and verify token shards, with every byte accounted for.")
-
-
-@shards.command(name="write")
-def shards_write(
-    *,
-    docs: Path,
-    vocab: Path,
-    out: Path,
-    shard_tokens: int = 100_000_000,
-    validation_documents: int | None = None,
-    train_sidecar: bool = False,
-    workers: int = 1,
-    dask: str | None = None,
-    json: bool = False,
-) -> None:
-    """Write documents as the challenge's token shards, with byte sidecar and manifest.
-
-    Parameters
-    ----------
-    docs: Path
-        Documents, those for validation first.
-    vocab: Path
-        Folder of a vocabulary.
-    out: Path
-        Folder for the shards; older shards in it are replaced. Needs room for the tokens twice while it works.
-    shard_tokens: int
-        Tokens in a full shard.
-    validation_documents: int
-        How many documents at the head are for validation, instead of what corpus.json beside them says.
-    train_sidecar: bool
-        Also write byte sidecars for the training shards.
-    workers: int
-        Processes to encode with.
-    dask: str
-        Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
-    json: bool
-        Print the manifest as JSON.
-    """
-    from contextlib import ExitStack
-
-    from .shard_writer import write_shards
-
-    with ExitStack() as stack:
-        executor = None
-        if dask is not None:
-            from .shard_dask import dask_executor
-
-            executor, workers = stack.enter_context(dask_executor(dask))
-            docs, vocab, out = docs.resolve(), vocab.resolve(), out.resolve()  # workers stand in other folders
-        manifest = write_shards(
-            docs,
-            vocab,
-            out,
-            shard_tokens,
-            validation_documents,
-            train_sidecar=train_sidecar,
-            workers=workers,
-            executor=executor,
-        )
-    if json:
-        _say_json(manifest)
-        return
-    files = {name: entry for name, entry in manifest["files"].items() if name.endswith(".bin")}
-    tokens = sum(entry["tokens"] for entry in files.values())
-    raw = sum(entry["bytes_raw"] for entry in files.values())
-    print(
-        f"{out}: {len(files)} shards, {tokens:,} tokens for {manifest['corpus']['documents']:,} documents of {raw:,} "
-        f"bytes ({raw / max(tokens, 1):.3f} bytes a token, BOS included); every document's tokens sum to its UTF-8."
-    )
-
-
-@shards.command(name="verify")
-def shards_verify(folder: Path, *, docs: Path, json: bool = False) -> int:
-    """Recount shards from the raw documents; exit status 1 when something differs.
-
-    Parameters
-    ----------
-    folder: Path
-        Folder that `pglab shards write` wrote.
-    docs: Path
-        The documents it was written from.
-    json: bool
-        Print the counts and differences as JSON.
-    """
-    from .shard_verify import verify_shards
-
-    found = verify_shards(folder, docs)
-    if json:
-        _say_json(found.to_json())
-        return 1 if found.differences else 0
-    for difference in found.shown:
-        print(f"{difference['where']}: {difference['says']}")
-    if found.differences:
-        print(f"FAIL: {found.differences:,} differences. Write them again: pglab shards write --docs {docs} ...")
-        return 1
-    print(
-        f"PASS: {found.documents:,} documents, {found.tokens:,} tokens, {found.bytes_raw:,} raw bytes recounted; "
-        f"validation {found.validation_bytes:,} raw, {found.sidecar_bytes:,} by the sidecar, {found.table_bytes:,} by "
-        "the official table."
-    )
-    return 0
 
 
 @vocab.command(name="score")
@@ -284,7 +179,7 @@ def vocab_score(
     with working("scoring"):
         found = score_vocabularies(folders, docs, budget, width, bits)
     if json:
-        _say_json(score_table.to_json(found))
+        say_json(score_table.to_json(found))
     elif markdown:
         print(score_table.markdown(found))
     else:
@@ -315,7 +210,7 @@ def vocab_import(file: Path, *, out: Path, transform: str = "", split: str = "",
 
     spec = import_vocabulary(file, out, transform, split)
     if json:
-        _say_json(spec.to_json())
+        say_json(spec.to_json())
         return
     print(f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, from {file.name}.")
 
@@ -376,7 +271,7 @@ def vocab_search(
     draw(found, out / "front.svg")
     names = [found.rows[i].name for i in front(found.rows, found.documents)]
     if json:
-        _say_json({**score_table.to_json(found), "front": names, "picture": str(out / "front.svg")})
+        say_json({**score_table.to_json(found), "front": names, "picture": str(out / "front.svg")})
         return
     from rich.console import Console
 

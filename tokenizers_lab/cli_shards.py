@@ -1,0 +1,110 @@
+"""The words `pglab shards write` and `pglab shards verify`: thin functions over the room, nothing imported early."""
+
+from pathlib import Path
+
+from cyclopts import App
+
+from .cli_json import say_json
+
+shards = App(name="shards", help="Write and verify token shards, with every byte accounted for.")
+
+
+@shards.command(name="write")
+def shards_write(
+    *,
+    docs: Path,
+    vocab: Path,
+    out: Path,
+    shard_tokens: int = 100_000_000,
+    validation_documents: int | None = None,
+    train_sidecar: bool = False,
+    workers: int = 1,
+    dask: str | None = None,
+    json: bool = False,
+) -> None:
+    """Write documents as the challenge's token shards, with byte sidecar and manifest.
+
+    Parameters
+    ----------
+    docs: Path
+        Documents, those for validation first.
+    vocab: Path
+        Folder of a vocabulary.
+    out: Path
+        Folder for the shards; older shards in it are replaced. Needs room for the tokens twice while it works.
+    shard_tokens: int
+        Tokens in a full shard.
+    validation_documents: int
+        How many documents at the head are for validation, instead of what corpus.json beside them says.
+    train_sidecar: bool
+        Also write byte sidecars for the training shards.
+    workers: int
+        Processes to encode with.
+    dask: str
+        Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
+    json: bool
+        Print the manifest as JSON.
+    """
+    from contextlib import ExitStack
+
+    from .shard_writer import write_shards
+
+    with ExitStack() as stack:
+        executor = None
+        if dask is not None:
+            from .shard_dask import dask_executor
+
+            executor, workers = stack.enter_context(dask_executor(dask))
+            docs, vocab, out = docs.resolve(), vocab.resolve(), out.resolve()  # workers stand in other folders
+        manifest = write_shards(
+            docs,
+            vocab,
+            out,
+            shard_tokens,
+            validation_documents,
+            train_sidecar=train_sidecar,
+            workers=workers,
+            executor=executor,
+        )
+    if json:
+        say_json(manifest)
+        return
+    files = {name: entry for name, entry in manifest["files"].items() if name.endswith(".bin")}
+    tokens = sum(entry["tokens"] for entry in files.values())
+    raw = sum(entry["bytes_raw"] for entry in files.values())
+    print(
+        f"{out}: {len(files)} shards, {tokens:,} tokens for {manifest['corpus']['documents']:,} documents of {raw:,} "
+        f"bytes ({raw / max(tokens, 1):.3f} bytes a token, BOS included); every document's tokens sum to its UTF-8."
+    )
+
+
+@shards.command(name="verify")
+def shards_verify(folder: Path, *, docs: Path, json: bool = False) -> int:
+    """Recount shards from the raw documents; exit status 1 when something differs.
+
+    Parameters
+    ----------
+    folder: Path
+        Folder that `pglab shards write` wrote.
+    docs: Path
+        The documents it was written from.
+    json: bool
+        Print the counts and differences as JSON.
+    """
+    from .shard_verify import verify_shards
+
+    found = verify_shards(folder, docs)
+    if json:
+        say_json(found.to_json())
+        return 1 if found.differences else 0
+    for difference in found.shown:
+        print(f"{difference['where']}: {difference['says']}")
+    if found.differences:
+        print(f"FAIL: {found.differences:,} differences. Write them again: pglab shards write --docs {docs} ...")
+        return 1
+    print(
+        f"PASS: {found.documents:,} documents, {found.tokens:,} tokens, {found.bytes_raw:,} raw bytes recounted; "
+        f"validation {found.validation_bytes:,} raw, {found.sidecar_bytes:,} by the sidecar, {found.table_bytes:,} by "
+        "the official table."
+    )
+    return 0
