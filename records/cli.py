@@ -286,6 +286,7 @@ def pack(
     packed: Annotated[bool, Parameter(negative=())] = False,
     shards: Path | None = None,
     config: Path | None = None,
+    trust: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,
 ) -> int:
     """Write the bytes that are counted, under the cap, and prove that the folder alone gives its score.
@@ -306,6 +307,8 @@ def pack(
         Validation shards to prove the score on; without them nothing is proved, and the exit status is 1.
     config
         The run's config.json, when it changed the settings in the script.
+    trust
+        The script is yours: run it where bubblewrap does not work, too.
     json
         Print one JSON document.
     """
@@ -341,15 +344,17 @@ def pack(
         else:
             print("not proved: give --shards to score the folder alone.", file=sys.stderr)
         return 1
-    return _prove(made.path, made.artifact, shards, config, answer, json)
+    return _prove(made.path, made.artifact, shards, config, trust, answer, json)
 
 
-def _prove(path: Path, artifact: str, shards: Path, config: Path | None, answer: dict[str, Any], json: bool) -> int:
+def _prove(
+    path: Path, artifact: str, shards: Path, config: Path | None, trust: bool, answer: dict[str, Any], json: bool
+) -> int:
     from .folder import open_folder
     from .proof import prove
 
     claims = open_folder(path).claims
-    proof = prove(path, artifact, shards, config)
+    proof = prove(path, artifact, shards, config, trust)
     claimed = float(claims.val_bpb) if claims and claims.val_bpb else None
     got = float(proof.score["bpb_table"])
     same = claimed is not None and abs(got - claimed) <= 1e-4

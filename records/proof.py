@@ -5,7 +5,10 @@ lab's packages are refused at import, and so is every connection to a network. I
 running its main part, decodes the artifact with the script's own code, and scores the given shards. Nothing of the lab
 helps it: if the script needs a file that is not in the folder, the proof fails.
 
-Only a script that this lab built is run. One from elsewhere is read, never executed.
+A script is code, and whose code it is cannot be told from its text. So it runs only behind bubblewrap: no network,
+every file read-only but its own copy, the lab's folders hidden, bounded time. Where bubblewrap does not work nothing is
+run, unless the user says that the script is to be trusted. What it proves is that the folder is whole and decodes; the
+score is the script's own word, and the bytes are the auditor's to recount.
 """
 
 import json
@@ -65,44 +68,59 @@ class Proof:
 
 
 def is_ours(script: Path) -> bool:
-    """True when the script, opened if packed, is a bundle of this lab."""
+    """True when the script, opened if packed, has what the proof calls. It says nothing of who wrote it."""
     body = read_source(script.name, script.read_text("utf-8", "replace")).body
     return all(mark in body for mark in OURS)
 
 
-def no_network_prefix() -> tuple[list[str], str]:
-    """`unshare` words that give a process without any network, where the system allows it, and their name."""
-    words = ["unshare", "--user", "--map-root-user", "--net"]
-    tried = (
-        shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True, timeout=10).returncode == 0
-    )
-    return (words, "own network namespace, ") if tried else ([], "")
+def sandbox(place: Path, root: Path) -> list[str]:
+    """Words that start a command behind bubblewrap: only `place` writable, the lab's folders under `root` hidden."""
+    words = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/"]
+    words += ["--dev", "/dev", "--proc", "/proc"]
+    for name in LAB:
+        if (root / name).is_dir():
+            words += ["--tmpfs", str(root / name)]
+    return [*words, "--bind", str(place), str(place)]
 
 
-def prove(folder: Path, artifact: str, shards: Path, config: Path | None = None) -> Proof:
+def sandbox_works() -> bool:
+    """True when bubblewrap is installed and may make its namespaces here."""
+    words = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"]
+    return bool(shutil.which("bwrap")) and subprocess.run(words, capture_output=True, timeout=10).returncode == 0
+
+
+def prove(folder: Path, artifact: str, shards: Path, config: Path | None = None, trusted: bool = False) -> Proof:
     """Score `shards` with the copied folder alone; `artifact` is the file's name in it.
 
-    Raises RecordError when the script is not ours, when it fails, or when it takes longer than half an hour; the
-    message carries the script's own last line.
+    trusted: run it without bubblewrap where that does not work. Raises RecordError when nothing may hold the script,
+    when it lacks the functions a bundle has, when it fails, or when it takes longer than half an hour; the message
+    carries the script's own last line.
     """
     if not is_ours(folder / "train_gpt.py"):
         raise RecordError(
-            f"{folder / 'train_gpt.py'}: not built by this lab, so it is not run. "
+            f"{folder / 'train_gpt.py'}: not a bundle as `pglab model bundle` makes it, so it is not run. "
             "Its sizes and its code were read; run it yourself, in a place you can lose."
         )
     root = Path(__file__).resolve().parent.parent
-    prefix, held = no_network_prefix()
+    held = sandbox_works()
+    if not held and not trusted:
+        raise RecordError(
+            f"{folder / 'train_gpt.py'} is not run: bubblewrap does not work here, and nothing else would hold a "
+            "script. Install it (apt-get install bubblewrap), or pass --trust for a script that you wrote."
+        )
     with tempfile.TemporaryDirectory(prefix="pglab-proof-") as place:
         alone = Path(place) / "record"
         shutil.copytree(folder, alone)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": place,
+            "TMPDIR": place,
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
             "DATA_PATH": str(shards.resolve()),
         }
         if config is not None:
             environment["PGLAB_CONFIG"] = str(config.resolve())
+        prefix = sandbox(Path(place), root) if held else []
         words = json.dumps([LAB, artifact, str(root)])
         try:
             done = subprocess.run(
@@ -119,4 +137,5 @@ def prove(folder: Path, artifact: str, shards: Path, config: Path | None = None)
     if done.returncode or not found:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise RecordError(f"the folder alone cannot score: {last}. What it needs must be in the folder.")
-    return Proof(json.loads(found[-1][6:]), f"{held}isolated Python, lab refused at import, connections refused")
+    how = "bubblewrap: no network, read-only files, the lab hidden" if held else "trusted, not held: no bubblewrap"
+    return Proof(json.loads(found[-1][6:]), f"{how}; isolated Python")

@@ -5,12 +5,14 @@ import json
 import lzma
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import records
 from records.errors import RecordError
 from records.pack import READABLE, inspect, pack_record, self_extracting
-from records.proof import DRIVER, is_ours, prove
+from records.proof import DRIVER, is_ours, prove, sandbox_works
 from records.script_reader import read_source
 
 SCRIPT = (
@@ -84,9 +86,54 @@ def test_a_strangers_script_is_read_and_never_run(tmp_path):
     assert told["bytes_inside"] == len(inner)
     assert any("socket" in call for call in told["network"])
     assert not is_ours(script)
-    with pytest.raises(RecordError, match="not built by this lab"):
+    with pytest.raises(RecordError, match="not a bundle"):
         prove(tmp_path, "x", tmp_path)
     assert not flag.exists()
+
+
+# it carries every mark of a bundle, which anyone can type, and reports a score of its own
+FORGED = """# ---- model/gpt.py ----
+import os, types
+def read_artifact(path): ...
+def score_file(*given):
+    tried = []
+    for place in TRIED:
+        try: open(place, "w").close()
+        except OSError: tried.append(place)
+    print("PROOF", '{"bpb_table": 1.0, "refused": %d, "lab": %d}' % (len(tried), os.path.exists(LAB)), flush=True)
+    os._exit(0)
+def layered_config(*given): return None
+read_validation = open_ranks = lambda *given: types.SimpleNamespace(device="cpu")
+class GPT:
+    def __init__(self, config): pass
+    def to(self, device): return self
+RECIPE = {}
+"""
+
+
+@pytest.mark.skipif(not sandbox_works(), reason="bubblewrap does not work here")
+def test_a_forged_bundle_can_write_nothing_outside_its_copy(tmp_path):
+    flag = tmp_path / "outside"
+    lab = Path(records.__file__).parent / "proof.py"
+    (tmp_path / "rec").mkdir()
+    head = f"TRIED = [{str(flag)!r}, {str(Path.home() / 'outside')!r}]\nLAB = {str(lab)!r}\n"
+    (tmp_path / "rec/train_gpt.py").write_text(head + FORGED)
+    proof = prove(tmp_path / "rec", "x", tmp_path)
+    assert proof.score["refused"] == 2
+    assert not proof.score["lab"]
+    assert not flag.exists()
+    assert proof.isolation.startswith("bubblewrap")
+
+
+def test_without_bubblewrap_nothing_runs_unless_trusted(tmp_path, monkeypatch):
+    monkeypatch.setattr("records.proof.sandbox_works", lambda: False)
+    flag = tmp_path / "outside"
+    (tmp_path / "train_gpt.py").write_text(f"TRIED = [{str(flag)!r}]\nLAB = '/'\n" + FORGED)
+    with pytest.raises(RecordError, match="bubblewrap does not work here"):
+        prove(tmp_path, "x", tmp_path)
+    assert not flag.exists()
+    assert "not held" in prove(tmp_path, "x", tmp_path, trusted=True).isolation
+    assert flag.exists()
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
