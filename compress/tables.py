@@ -22,7 +22,7 @@ COLUMNS += ("encode_s", "decode_s", "margin")
 HEADINGS = {
     "ratio": "of first", "of_general": "of brotli", "of_official": "of official", "coder_s": "coder s",
     "payload": "integers", "bits": "bits/weight", "order0": "order-0", "mse": "error", "encode_s": "encode s",
-    "decode_s": "decode s", "margin": "under 16,000,000", "bpb": "bits/byte", "primed_bytes": "bytes after prime",
+    "decode_s": "decode s", "margin": "left for code", "bpb": "bits/byte", "primed_bytes": "bytes after prime",
     "primed_bpb": "bits/byte after prime", "seconds": "CPU s",
 }  # fmt: skip
 

@@ -48,7 +48,7 @@ def codec_section(inputs: Inputs) -> Section:
         ("bits per weight", ("bits", "bits_per_weight"), lambda v: fixed(v, 3)),
         ("entropy", ("order0",), lambda v: fixed(v, 3)),
         ("squared error", ("mse", "error"), lambda v: f"{v:.1e}" if number(v) is not None else "–"),
-        ("left under the cap", ("margin",), size),
+        ("left for the code", ("margin",), size),
     ]
     section.tables = [spec_table(rows, columns)]
     known = [(str(pick(r, "recipe", "name", "codec", default="?")), float(r["with_decoder"])) for r in rows]
