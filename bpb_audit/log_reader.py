@@ -5,20 +5,29 @@ number in dumped source is a literal, not a result, so what was read between the
 the closing line is forgotten, and the source itself is kept for the rules that compare it. A dump that nothing closes
 ends at its last line that is plainly Python.
 
+A log in UTF-16 with its byte order mark, as PowerShell redirects output, is read as what it says.
+
 Whatever the file holds, memory stays bounded: lines are cut at 64 KiB, lists have caps (the first and the last are
 kept), dumped source is kept up to 4 MiB a file.
 """
 
+import codecs
+import io
+import itertools
 import re
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 from .errors import AuditError
 from .log_lines import STEP, Metric, bare, parse_metric
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 LINE_BYTES = 1 << 16
+WORDS = 4096  # characters of a line in which a seed is looked for
 KEEP_FIRST, KEEP_LAST = 2048, 2048
 SOURCE_CHARS = 4 << 20
 SOURCES = 8
@@ -44,6 +53,7 @@ FACT = re.compile(
     r"datasets_dir|data_path|dataset|val_files|pattern|stride|caseops_enabled|bytes_per_token)"
     r"['\"]?\s{0,8}[:=]\s{0,8}['\"]?([^\s,'\"]{1,300})"
 )
+TRAIN_LOSS = re.compile(r"\btrain_loss\s{0,4}[:=]\s{0,4}(\d{1,6}\.\d{1,12})\b")
 VAL_TOKENS = re.compile(
     r"^\s{0,8}(?:val_loader:.{0,400}?\btokens|val_tokens|val tokens|validation tokens)"
     r"\s{0,4}[:=]\s{0,4}(\d[\d,]{0,18})\b",
@@ -100,6 +110,7 @@ class Log:
     sizes: list[Stated] = field(default_factory=list)
     seeds: list[Stated] = field(default_factory=list)
     facts: list[Stated] = field(default_factory=list)
+    curve: list[Stated] = field(default_factory=list)  # training losses, nats per token; `name` is the step
     dumps: list[Dump] = field(default_factory=list)
 
     def fact(self, name: str) -> str | None:
@@ -125,6 +136,7 @@ class _Pass:
         self.sizes: Kept[Stated] = Kept()
         self.seeds: Kept[Stated] = Kept()
         self.facts: Kept[Stated] = Kept()
+        self.curve: Kept[Stated] = Kept()
         self.dumps: list[Dump] = []
         self.gone: deque[tuple[int, int]] = deque(maxlen=4096)  # (first, last) lines found to be source
         self.run, self.step = 0, -1
@@ -181,6 +193,8 @@ class _Pass:
                 self.run += 1
             if "loss" in text:
                 self.step = now
+            if loss := TRAIN_LOSS.search(text[:WORDS]):
+                self.curve.add(Stated(line, step[1], loss[1], self.run))
         metric = parse_metric(line, text, self.run)
         if metric:
             self.metrics.add(metric)
@@ -188,8 +202,9 @@ class _Pass:
             size = SIZE.match(bare(text))
             if size:
                 self.sizes.add(Stated(line, size[1].strip(), size[2].replace(",", ""), self.run))
-        if "eed" in text[:400] and "(" not in text:
-            for seed in SEED.finditer(text[:400]):
+        words = text[:WORDS]
+        if ("eed" in words or "EED" in words) and "(" not in text:
+            for seed in SEED.finditer(words):
                 self.seeds.add(Stated(line, "seed", seed[1], self.run))
         self.read_facts(line, text)
 
@@ -220,8 +235,32 @@ class _Pass:
             [one for one in self.sizes.all() if real(one.line)],
             [one for one in self.seeds.all() if real(one.line)],
             [one for one in self.facts.all() if real(one.line)],
+            [one for one in self.curve.all() if real(one.line)],
             self.dumps,
         )
+
+
+class _Recoded(io.RawIOBase):
+    """UTF-16 read as UTF-8: `head` was already taken from `file`, and opens with the byte order mark."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self.file, self.left = file, head
+        self.decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self.ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        room = memoryview(buffer)
+        while not self.ready:
+            data, self.left = self.left or self.file.read(LINE_BYTES), b""
+            self.ready = self.decoder.decode(data, final=not data).encode("utf-8", "replace")
+            if not data:
+                break
+        taken, self.ready = self.ready[: len(room)], self.ready[len(room) :]
+        room[: len(taken)] = taken
+        return len(taken)
 
 
 def read_log(path: Path, name: str | None = None) -> Log:
@@ -238,7 +277,12 @@ def read_stream(file: BinaryIO, name: str) -> Log:
     state = _Pass()
     line = size = 0
     cut = False
-    while piece := file.readline(LINE_BYTES):
+    head = file.readline(LINE_BYTES)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        file = io.BufferedReader(_Recoded(head, file))
+        head = file.readline(LINE_BYTES)
+    head = head.removeprefix(codecs.BOM_UTF8)
+    for piece in itertools.chain([head] if head else [], iter(lambda: file.readline(LINE_BYTES), b"")):
         size += len(piece)
         if not cut:
             line += 1

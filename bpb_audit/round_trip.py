@@ -2,8 +2,9 @@
 
 - exact: byte for byte.
 - loose: equal once white space and the invisible characters that SentencePiece's nmt rules drop are taken out, in one
-  Unicode compatibility form (NFKC decides the same question), and with as many words. White space may shrink or change
-  its kind, but not vanish: words that run together are lost text. The challenge's own tokenizers are at this level.
+  Unicode compatibility form (NFKC decides the same question), and with the same word boundaries. White space may shrink
+  or change its kind, but neither vanish nor move: words that run together are lost text, and words cut elsewhere are
+  another text. The challenge's own tokenizers are at this level.
 - lossy: anything else: case folded, accents stripped, unknown characters or spaces dropped. Byte sums can agree all the
   same ("ABC" and "abc" have three bytes each), so the texts themselves are compared, never their lengths.
 
@@ -14,6 +15,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 
 # What the nmt rules turn into a space or drop, beyond what str.split() knows as white space. Source: the
 # "nmt" rules in google/sentencepiece, builder.cc.
@@ -21,7 +23,8 @@ _DROPPED = re.compile("[\x00-\x1f\x7f-\x9f\u1680\u200b-\u200f\u2028\u2029\u2581\
 
 _SPACES = re.compile("[\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]+")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]+")
-GAPS = 0.01  # share of words that may part or join where odd characters stand
+_C1 = re.compile("[\x80-\x84\x86-\x9f]+")
+GAPS = 0.01  # share of word boundaries that may come or go where odd characters stand, beyond two in any document
 
 
 class Level(IntEnum):
@@ -63,11 +66,12 @@ def normal_size(text: str) -> int:
     return len(" ".join(text.split()).encode("utf-8"))
 
 
-def words(text: str) -> int:
-    """How many words stand between white space, as nmt rules see it."""
-    if not text.isascii():
-        text = _SPACES.sub(" ", unicodedata.normalize("NFKD", text))
-    return len(text.split())
+def boundaries(text: str) -> set[int]:
+    """Where words end, as nmt rules see words: offsets into the text without white space, the last end included."""
+    if not (text.isascii() and text.isprintable()):
+        text = _SPACES.sub(" ", unicodedata.normalize("NFKD", _CONTROLS.sub("", text)))
+        text = _C1.sub("", text)
+    return set(accumulate(map(len, text.split())))
 
 
 def as_text(decoded: bytes) -> str:
@@ -83,8 +87,8 @@ def compare(raw: str, decoded: str, *, head_cut: bool = False, tail_cut: bool = 
         return Level.LOOSE
     left, right = loose(raw), loose(decoded)
     if left == right:
-        before = words(raw)
-        return Level.LOOSE if abs(before - words(decoded)) <= 2 + GAPS * before else Level.LOSSY
+        ends = boundaries(raw)
+        return Level.LOOSE if len(ends ^ boundaries(decoded)) <= 2 + GAPS * len(ends) else Level.LOSSY
     if (tail_cut and left.startswith(right)) or (head_cut and left.endswith(right)):
         return Level.CUT
     return Level.LOSSY
@@ -115,16 +119,14 @@ def first_loss(raw: str, decoded: str) -> Loss:
 
 
 def _lost_space(raw: str, decoded: str) -> Loss:
-    """The first place where two words of `raw` run together in `decoded`, or one word came apart."""
-    at = offset = 0
-    for word in decoded.split():
-        size = len(loose(word))
-        start = _raw_offset(raw, at)
-        if len(raw[start : _raw_offset(raw, at + size - 1)].split()) > 1:
-            offset = start
-            break
-        at += size
-    return Loss(offset, raw[offset : offset + 12], loose(raw[offset:])[:12], "white space dropped")
+    """The first word of both texts whose end is not the end of a word in the other: joined, split, or cut elsewhere."""
+    left, right = boundaries(raw), boundaries(decoded)
+    gone, new = left - right, right - left
+    first = min(gone | new, default=0)
+    start = max((end for end in left & right if end < first), default=0)
+    kind = "white space moved" if gone and new else "white space dropped" if gone else "white space added"
+    offset, there = _raw_offset(raw, start), _raw_offset(decoded, start)
+    return Loss(offset, raw[offset : offset + 12], decoded[there : there + 12], kind)
 
 
 def same_document(raw: str, decoded: str) -> bool:

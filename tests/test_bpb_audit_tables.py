@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpb_audit.errors import AuditError
+from bpb_audit.evidence import Evidence
+from bpb_audit.finding import Finding, Verdict
 from bpb_audit.meta_npz import byte_table, read_npy, read_npz
+from bpb_audit.rules import all_rules, run_rule
 from bpb_audit.tokenizer_files import open_tokenizer, parse_tokenizer
-from bpb_audit.vocabulary import ByteTable
-from tests.audit_makers import damaged
+from bpb_audit.vocabulary import ByteTable, Vocabulary
+from tests.audit_makers import damaged, model_bytes, plain_pieces
 
 
 def npz(**arrays: object) -> bytes:
@@ -122,3 +125,33 @@ def test_damage_gives_a_value_or_the_one_error() -> None:
     for broken in [*damaged(npz(**LAB), 800), *damaged(npy(np.arange(9)), 400)]:
         with contextlib.suppress(AuditError):
             assert len(parse_tokenizer(broken, "t")) > 0
+
+
+@pytest.mark.parametrize("flag", ["folder", "table", "tokenizer"])
+def test_table_and_tokenizer_of_a_folder_are_compared_id_by_id_without_shards(tmp_path: Path, flag: str) -> None:
+    record, apart = tmp_path / "record", tmp_path / "apart"
+    record.mkdir()
+    apart.mkdir()
+    model = (apart if flag == "tokenizer" else record) / "tokenizer.model"
+    table = (apart if flag == "table" else record) / "candidate.meta.npz"
+    model.write_bytes(model_bytes(plain_pieces()))
+    true = open_tokenizer(model)
+    assert isinstance(true, Vocabulary)
+    named = {"folder": None, "table": table, "tokenizer": model}[flag]
+    [rule] = [one for one in all_rules() if one.code == "PG103"]
+
+    def judged(base: np.ndarray) -> Finding:
+        spaced, silent = true.table.has_leading_space, true.table.is_boundary
+        np.savez(table, base_bytes=base.astype(np.int16), has_leading_space=spaced, is_boundary_token=silent)
+        [finding] = run_rule(rule, Evidence(record, tokenizer=named))
+        return finding
+
+    assert judged(true.table.base_bytes).verdict is Verdict.PASS
+    wrong = true.table.base_bytes.copy()
+    byte = next(i for i in range(len(true)) if true.token(i) == b"\xc3")
+    wrong[byte] = 3  # as a table sized by U+FFFD has it
+    finding = judged(wrong)
+    assert finding.verdict is Verdict.UNCHECKED
+    assert f"1 ids of the shipped table count otherwise than the tokenizer says (id {byte} counts 3 instead of 1)" in (
+        finding.says
+    )
