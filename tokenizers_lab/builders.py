@@ -121,6 +121,24 @@ def _open_caseops(data: bytes, where: str) -> Tokenizer:
     return CaseOpsTokenizer(_open_spm(data, where))
 
 
+def _train_unigram(texts: Iterable[str], size: int) -> bytes:
+    from .train_unigram import train
+
+    return train(texts, size)
+
+
+def _unigram_options() -> dict[str, Any]:
+    from .train_unigram import OPTIONS
+
+    return OPTIONS
+
+
+def _open_unigram(data: bytes, where: str) -> Tokenizer:
+    from .train_unigram import open_unigram
+
+    return open_unigram(data, where)
+
+
 KINDS: dict[str, Kind] = {
     "bytes": Kind(JSON, "256 bytes and four special ids; no training", dict, _train_bytes, _open_bytes),
     "bpe": Kind(JSON, "byte-level BPE, GPT-2 split; lossless", _bpe_options, _train_bpe, _open_byte_level),
@@ -139,6 +157,11 @@ KINDS: dict[str, Kind] = {
         _caseops_options,
         _train_caseops,
         _open_caseops,
+    ),
+    "unigram": Kind(JSON, "unigram over bytes, GPT-2 split; lossless", _unigram_options, _train_unigram, _open_unigram),
+    "sp_unigram": Kind(MODEL, "SentencePiece unigram with the challenge's options", *_spm("UNIGRAM"), _open_spm),
+    "sp_unigram_lossless": Kind(
+        MODEL, "SentencePiece unigram that changes no text", *_spm("UNIGRAM_LOSSLESS"), _open_spm
     ),
 }
 

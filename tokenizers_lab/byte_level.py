@@ -1,4 +1,6 @@
-"""Byte-level BPE as an engine: every byte has a token, so every document comes back exactly.
+"""Byte-level vocabularies as an engine: every byte has a token, so every document comes back exactly.
+
+BPE is one model over the bytes; the unigram, WordPiece and superword kinds are others (`Form`), read by the same class.
 
 The vocabulary is a Hugging Face `tokenizer.json` (byte_level_file.py). The four special ids are declared there as added
 tokens, so that any reader of the file knows them; our own encoder takes them out before it encodes, since an added
@@ -7,36 +9,48 @@ token would be looked for in the text, and the bytes of a document that contains
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tokenizers
 
 from .byte_counts import ends_from_table, sizes_of
-from .byte_level_file import byte_alphabet, to_file
+from .byte_level_file import again, byte_alphabet
 from .byte_table import ByteTable
 from .errors import VocabError
 from .tokenizer import BOS, SPECIAL_NAMES, Encoded, Lossless
 
-FOREIGN, FIX = "no byte-level vocabulary of this lab", "Make one: pglab vocab train bpe"
-
-
+FOREIGN = "no byte-level vocabulary of this lab"
 LONGEST = 1 << 16  # characters handed over at once; Hugging Face needs some 100 bytes of memory for each
 AT_ONCE = 64  # texts in one call
 _CUT = re.compile(r"(?<=\w) (?=\w)")
 
 
-def cut(text: str, longest: int = LONGEST) -> Iterator[str]:
+def cut(text: str, longest: int = LONGEST, where: re.Pattern[str] = _CUT) -> Iterator[str]:
     """`text` in parts that give the same tokens as the whole: cut before a single space between two words.
 
     The GPT-2 split begins a new word at such a space, whatever stands around it. A longer stretch without one stays
     whole.
     """
     start = 0
-    while len(text) - start > longest and (place := _CUT.search(text, start + longest)):
+    while len(text) - start > longest and (place := where.search(text, start + longest)):
         yield text[start : place.start()]
         start = place.start()
     yield text[start:]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A kind of byte-level file: what writes it again from its "model", and where a long text may be cut."""
+
+    kind: str
+    again: Callable[[dict[str, Any]], bytes]
+    cut: re.Pattern[str] = _CUT
+
+
+BPE = Form("bpe", again)
 
 
 class ByteLevelTokenizer:
@@ -45,21 +59,21 @@ class ByteLevelTokenizer:
     lossless: Lossless = "exact"
     bos = BOS
 
-    def __init__(self, data: bytes, where: str = "tokenizer.json") -> None:
-        self.where = where
+    def __init__(self, data: bytes, where: str = "tokenizer.json", form: Form = BPE) -> None:
+        self.where, self._form = where, form
+        fix = f"Make one: pglab vocab train {form.kind}"
         try:
             content = json.loads(data.decode("utf-8"))
-            merges = [(left, right) for left, right in content["model"]["merges"]]
-            ours = content == json.loads(to_file(merges, len(SPECIAL_NAMES) + 256 + len(merges)))
-            vocab: dict[str, int] = content["model"]["vocab"]
-            for name in SPECIAL_NAMES:
-                del vocab[name]
+            ours = content == json.loads(form.again(content["model"]))
+            vocab = _names(content["model"]["vocab"])
+            if not set().union(*vocab) <= set(byte_alphabet()) or "" in vocab:
+                raise ValueError("a token that is spelt in other characters than bytes")
             content["added_tokens"] = []
             self._engine = tokenizers.Tokenizer.from_str(json.dumps(content))
         except Exception as error:  # tokenizers raises bare Exception for what it cannot read
-            raise VocabError(f"{where}: {FOREIGN} ({type(error).__name__}: {str(error)[:60]}). {FIX}") from None
+            raise VocabError(f"{where}: {FOREIGN} ({type(error).__name__}: {str(error)[:60]}). {fix}") from None
         if not ours:
-            raise VocabError(f"{where}: {FOREIGN} (its merges make another file than this). {FIX}")
+            raise VocabError(f"{where}: {FOREIGN} (what it holds makes another file than this). {fix}")
         byte_of = {character: byte for byte, character in enumerate(byte_alphabet())}
         self._tokens = [b""] * (len(SPECIAL_NAMES) + len(vocab))
         for token, token_id in vocab.items():
@@ -75,7 +89,7 @@ class ByteLevelTokenizer:
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """See Tokenizer."""
         sizes_of(texts)  # a lone surrogate is refused here, by its name
-        parts = [list(cut(text)) for text in texts]
+        parts = [list(cut(text, LONGEST, self._form.cut)) for text in texts]
         flat = [part for whole in parts for part in whole]
         ids: list[np.ndarray] = []
         for at in range(0, len(flat), AT_ONCE):
@@ -97,3 +111,12 @@ class ByteLevelTokenizer:
     def fallback(self) -> np.ndarray:
         """(V,) bool: single bytes above ASCII, which stand for a part of a character."""
         return np.array([len(token) == 1 and token[0] >= 0x80 for token in self._tokens], bool)
+
+
+def _names(vocab: Any) -> dict[str, int]:
+    """Token -> id without the special ones, which are taken out of an object (no text can spell them in a list)."""
+    if isinstance(vocab, list):
+        return {name: index for index, (name, _) in enumerate(vocab) if index >= len(SPECIAL_NAMES)}
+    for name in SPECIAL_NAMES:
+        del vocab[name]
+    return dict(vocab)

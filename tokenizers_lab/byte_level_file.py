@@ -34,6 +34,23 @@ def to_file(merges: list[tuple[str, str]], size: int) -> bytes:
         raise VocabError(
             f"the training text gives {len(vocab):,} ids, {size:,} were asked for. Give more text or a smaller --size."
         )
+    model = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": vocab,
+        "merges": [list(pair) for pair in merges],
+    }
+    return framed(model)
+
+
+def framed(model: dict[str, Any], split: dict[str, Any] | None = None) -> bytes:
+    """The tokenizer.json around a model over the byte alphabet; `split` instead of the GPT-2 split."""
     words = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
     content = {
         "version": "1.0",
@@ -41,20 +58,15 @@ def to_file(merges: list[tuple[str, str]], size: int) -> bytes:
         "padding": None,
         "added_tokens": added_tokens(),
         "normalizer": None,
-        "pre_tokenizer": words,
+        "pre_tokenizer": split or words,
         "post_processor": None,
         "decoder": words,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": vocab,
-            "merges": [list(pair) for pair in merges],
-        },
+        "model": model,
     }
     return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
+
+
+def again(model: dict[str, Any]) -> bytes:
+    """The file that the merges of a model make: the one way it may be written."""
+    merges = [(left, right) for left, right in model["merges"]]
+    return to_file(merges, len(SPECIAL_NAMES) + 256 + len(merges))

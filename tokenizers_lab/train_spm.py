@@ -1,4 +1,4 @@
-"""Train SentencePiece BPE: with the challenge's options, or so that no text is lost.
+"""Train SentencePiece BPE or unigram: with the challenge's options, or so that no text is lost.
 
 Sentencepiece leaves out, without a word, every training text above `max_sentence_length` bytes (4,192 by default), and
 the public exporter hands it whole documents, so its vocabularies come from the short documents only. Here the limit is
@@ -31,6 +31,8 @@ LOSSLESS: dict[str, Any] = {
     "normalization_rule_name": "identity",
     "remove_extra_whitespaces": False,
 }
+UNIGRAM: dict[str, Any] = {**CHALLENGE, "model_type": "unigram", "num_threads": 1}  # more threads: other scores
+UNIGRAM_LOSSLESS: dict[str, Any] = {**LOSSLESS, "model_type": "unigram", "num_threads": 1}
 LONGEST = 1 << 20  # bytes of one training text
 
 
