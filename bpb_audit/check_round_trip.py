@@ -17,8 +17,9 @@ TOLERATED = 0.001  # share of documents: a normaliser after a case transform can
 def round_trip(evidence: Evidence) -> Iterator[Finding]:
     """Decodes every document of the shards and compares it with the raw one: exact, loose, or lossy.
 
-    loose means equal up to white space, invisible characters and Unicode compatibility form, the level of the
-    challenge's own tokenizers. lossy means that text is gone: case folded, accents stripped, unknown characters
+    loose means equal up to the kind and length of white space, invisible characters and Unicode compatibility form,
+    with words that end at the same characters (one boundary in a hundred may differ), the level of the challenge's own
+    tokenizers. lossy means that text is gone: case folded, accents stripped, unknown characters
     dropped. One document in a thousand may be (a normaliser can meet a case operator). Byte sums can agree all the
     same, so the texts are compared. The first lost characters are shown.
 

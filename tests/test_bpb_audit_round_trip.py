@@ -42,6 +42,8 @@ def run(code: str, folder: Path) -> Finding:
         ("", "", Level.EXACT),
         ("one two three four", "onetwothreefour", Level.LOSSY),
         ("a b c d e f g h", "ab cd ef gh", Level.LOSSY),
+        ("the cat sat on the mat", "t h e c a tsatonthemat", Level.LOSSY),  # as many words, cut elsewhere
+        ("the cat sat on the mat", "the cats at on the mat", Level.LOOSE),  # one boundary moved: odd characters may
     ],
 )
 def test_the_level_of_a_document(raw: str, decoded: str, level: Level) -> None:
@@ -69,6 +71,7 @@ def test_white_space_never_decides_the_loose_key(text: str, space: str, at: int)
         ("one two three four", "onetwo three four", "white space dropped", 0),
         ("one  two three four", "one two threefour", "white space dropped", 9),
         ("Caf\u00e9", "cafe", "case folded and accents stripped", 0),
+        ("one two three four", "one t wothree four", "white space moved", 4),
     ],
 )
 def test_the_first_loss_is_shown_with_its_kind(raw: str, decoded: str, kind: str, offset: int) -> None:
@@ -154,6 +157,21 @@ def test_dropped_spaces_fail_although_a_sidecar_pays_for_them(tmp_path: Path) ->
     finding = run("PG111", folder)
     assert finding.verdict is Verdict.FAIL
     assert "white space dropped at character 0: 'The Quick Br'" in finding.says
+
+
+def test_spaces_moved_to_the_head_fail_although_words_and_sidecar_are_as_many(tmp_path: Path) -> None:
+    def moved(text: str) -> str:
+        count, joined = len(text.split()), "".join(text.split())
+        return " ".join([*joined[: count - 1], joined[count - 1 :]])
+
+    def encode(text: str) -> list[int]:
+        return greedy(PIECES)(moved(text))
+
+    folder = write_set(tmp_path, [LONG, LONG[4:]], encode, model_bytes(PIECES), sidecar=honest_sidecar)
+    assert run("PG102", folder).verdict is Verdict.PASS
+    finding = run("PG111", folder)
+    assert finding.verdict is Verdict.FAIL
+    assert "white space moved" in finding.says
 
 
 def test_stripped_accents_and_unknown_characters_fail(tmp_path: Path) -> None:
