@@ -13,7 +13,7 @@ from tokenizers_lab.builders import training_documents
 from tokenizers_lab.byte_level_file import byte_alphabet
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.tokenizer import SPECIAL_NAMES
-from tokenizers_lab.train_unigram import count_words, open_unigram, to_file, train
+from tokenizers_lab.train_unigram import count_words, open_tokenizer, to_file, train
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def best_score(scores: dict[str, float], word: str) -> float:
 def test_every_word_is_cut_into_its_most_probable_pieces(file_bytes: bytes, hostile: tuple[str, ...]) -> None:
     pieces = json.loads(file_bytes)["model"]["vocab"]
     scores = dict(pieces[len(SPECIAL_NAMES) :])
-    tokenizer, alphabet = open_unigram(file_bytes, "x"), byte_alphabet()
+    tokenizer, alphabet = open_tokenizer(file_bytes, "x"), byte_alphabet()
     for text in [*hostile, "The whole of the documentation, and nothing but the documentation."]:
         words = ["".join(alphabet[byte] for byte in word.encode()) for word in words_of(text)]
         ids = tokenizer.encode_batch([text]).ids.tolist()
@@ -43,7 +43,7 @@ def test_every_word_is_cut_into_its_most_probable_pieces(file_bytes: bytes, host
 
 
 def test_hugging_face_reads_the_file_as_we_do(file_bytes: bytes, hostile: tuple[str, ...]) -> None:
-    theirs, ours = tokenizers.Tokenizer.from_str(file_bytes.decode()), open_unigram(file_bytes, "x")
+    theirs, ours = tokenizers.Tokenizer.from_str(file_bytes.decode()), open_tokenizer(file_bytes, "x")
     for text in hostile:
         if not any(name in text for name in SPECIAL_NAMES):
             ids = theirs.encode(text, add_special_tokens=False).ids
@@ -54,7 +54,7 @@ def test_hugging_face_reads_the_file_as_we_do(file_bytes: bytes, hostile: tuple[
 def test_a_long_document_is_cut_where_the_tokens_stay_the_same(
     file_bytes: bytes, hostile: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokenizer = open_unigram(file_bytes, "x")
+    tokenizer = open_tokenizer(file_bytes, "x")
     whole = tokenizer.encode_batch(hostile)
     monkeypatch.setattr("tokenizers_lab.byte_level.LONGEST", 3)
     parts = tokenizer.encode_batch(hostile)
@@ -68,7 +68,7 @@ def test_words_are_counted_as_they_are_split() -> None:
 
 def test_the_smallest_vocabulary_is_bytes_alone() -> None:
     for data in (train(["hello"], 260), train([], 260), to_file([(byte, -5.5) for byte in byte_alphabet()])):
-        assert open_unigram(data, "x").encode_batch(["é"]).ids.tolist() == [4 + 0xC3, 4 + 0xA9]
+        assert open_tokenizer(data, "x").encode_batch(["é"]).ids.tolist() == [4 + 0xC3, 4 + 0xA9]
 
 
 @pytest.mark.parametrize("size", [261, 300, 2_000])
@@ -106,10 +106,10 @@ def test_a_file_that_is_not_ours_is_one_sentence(file_bytes: bytes, change) -> N
     content = json.loads(file_bytes)
     change(content)
     with pytest.raises(VocabError, match=r"there\.json: no byte-level vocabulary.*pglab vocab train unigram"):
-        open_unigram(json.dumps(content).encode(), "there.json")
+        open_tokenizer(json.dumps(content).encode(), "there.json")
 
 
 def test_every_truncation_is_one_sentence(file_bytes: bytes) -> None:
     for end in [*range(0, 400, 7), *range(400, len(file_bytes) - 2, 997)]:
         with pytest.raises(VocabError, match=r"there\.json"):
-            open_unigram(file_bytes[:end], "there.json")
+            open_tokenizer(file_bytes[:end], "there.json")

@@ -6,6 +6,7 @@ A kind's name and options mean the same vocabulary for the same text for ever; a
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -121,22 +122,19 @@ def _open_caseops(data: bytes, where: str) -> Tokenizer:
     return CaseOpsTokenizer(_open_spm(data, where))
 
 
-def _train_unigram(texts: Iterable[str], size: int) -> bytes:
-    from .train_unigram import train
+def _over_bytes(name: str, line: str) -> Kind:
+    """A kind of byte_level.Form, all of it in the module train_NAME, which is imported when it is used."""
 
-    return train(texts, size)
+    def module() -> Any:
+        return import_module(f".train_{name}", __package__)
 
-
-def _unigram_options() -> dict[str, Any]:
-    from .train_unigram import OPTIONS
-
-    return OPTIONS
-
-
-def _open_unigram(data: bytes, where: str) -> Tokenizer:
-    from .train_unigram import open_unigram
-
-    return open_unigram(data, where)
+    return Kind(
+        JSON,
+        line,
+        lambda: module().OPTIONS,
+        lambda texts, size: module().train(texts, size),
+        lambda data, where: module().open_tokenizer(data, where),
+    )
 
 
 KINDS: dict[str, Kind] = {
@@ -158,7 +156,8 @@ KINDS: dict[str, Kind] = {
         _train_caseops,
         _open_caseops,
     ),
-    "unigram": Kind(JSON, "unigram over bytes, GPT-2 split; lossless", _unigram_options, _train_unigram, _open_unigram),
+    "unigram": _over_bytes("unigram", "unigram over bytes, GPT-2 split; lossless"),
+    "wordpiece": _over_bytes("wordpiece", "tokens of bpe, always the longest that fits; lossless"),
     "sp_unigram": Kind(MODEL, "SentencePiece unigram with the challenge's options", *_spm("UNIGRAM"), _open_spm),
     "sp_unigram_lossless": Kind(
         MODEL, "SentencePiece unigram that changes no text", *_spm("UNIGRAM_LOSSLESS"), _open_spm

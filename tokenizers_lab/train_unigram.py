@@ -109,6 +109,6 @@ def again(model: dict[str, Any]) -> bytes:
     return to_file([(name, score) for name, score in model["vocab"][len(SPECIAL_NAMES) :]])
 
 
-def open_unigram(data: bytes, where: str) -> ByteLevelTokenizer:
+def open_tokenizer(data: bytes, where: str) -> ByteLevelTokenizer:
     """The tokenizer in a file of `train`. Raises VocabError for any other file."""
     return ByteLevelTokenizer(data, where, Form("unigram", again))
