@@ -1,9 +1,10 @@
-"""The reader of documents: JSON lines with a `text`, or plain text; also gzipped (.gz) or zstandard (.zst).
+"""The reader of documents: JSON lines with a `text`, parquet, or plain text; also gzipped (.gz) or zstandard (.zst).
 
-What kind of file it is follows from its name: `.jsonl`/`.json`/`.ndjson` hold one document a line, every other file is
-one document, and a folder is the `.txt` files in it in the order of their names. Text is handed on exactly as
-published: nothing is stripped, normalised or repaired, because its UTF-8 bytes are what bits per byte divides by. A
-line that cannot be read is an error with its number, never a document of zero bytes.
+What kind of file it is follows from its name: `.jsonl`/`.json`/`.ndjson` hold one document a line, `.parquet` one a
+row, every other file is one document, and a folder is the `.txt` files in it (without any, the `.parquet` files) in the
+order of their names. Text is handed on exactly as published: nothing is stripped, normalised or repaired, because its
+UTF-8 bytes are what bits per byte divides by. A line or row that cannot be read is an error with its number, never a
+document of zero bytes.
 """
 
 import gzip
@@ -39,11 +40,14 @@ def read_documents(path: Path, skipped: list[str] | None = None) -> Iterator[Doc
     for `skipped`, a line that is no document is left out and its sentence appended to the list.
     """
     if path.is_dir():
-        files = sorted(path.glob("*.txt"))
+        files = sorted(path.glob("*.txt")) or sorted(path.glob("*.parquet"))
         if not files:
             raise VocabError(f"{path}: a folder without .txt files; wanted documents. Name a .jsonl or .txt file.")
         for member in files:
             yield from read_documents(member, skipped)
+        return
+    if path.name.endswith(".parquet"):
+        yield from _rows(path, skipped)
         return
     plain_name = path.name.removesuffix(".gz").removesuffix(".zst")
     with unpacked(path) as file:
@@ -122,6 +126,25 @@ def _lines(file: BinaryIO, path: Path, skipped: list[str] | None) -> Iterator[Do
             continue
         try:
             document = parse_line(line, number, path)
+        except VocabError as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+            continue
+        yield document
+
+
+def _rows(path: Path, skipped: list[str] | None) -> Iterator[Document]:
+    from .document_parquet import parquet_rows
+
+    for number, text in enumerate(parquet_rows(path), 1):
+        where = f"{path}:{number}"
+        try:
+            if isinstance(text, VocabError):
+                raise text
+            if text is None:
+                raise VocabError(f'{where}: an empty cell under "text"; wanted a string in each row.')
+            document = Document(where, text, utf8_size(text, where))
         except VocabError as error:
             if skipped is None:
                 raise

@@ -102,6 +102,11 @@ def read_unit(path: Path, unit: Unit, shown: Path) -> Iterator[Document]:
 
 def plain_file(docs: Path, folder: Path) -> Path:
     """`docs`, or its unpacked copy in `folder`, made once. Raises VocabError for a torn archive."""
+    if docs.name.endswith(".parquet"):
+        raise VocabError(
+            f"{docs}: rows of parquet cannot be cut into units. Make lines of them: pglab corpus write --docs {docs} "
+            "--out corpus"
+        )
     if docs.suffix not in (".gz", ".zst"):
         return docs
     stat = docs.stat()
