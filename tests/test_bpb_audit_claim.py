@@ -109,6 +109,52 @@ def test_an_understated_size_fails(tmp_path: Path) -> None:
     assert verdict(judged(write(tmp_path / "record", [Run()], bytes_total=14_000_000)), "PG203") == "FAIL"
 
 
+PARTS = "Serialized model int8+zlib: {model} bytes (payload:1 ratio:3.1x)\nSerialized model: 67224983 bytes\n"
+
+
+def with_parts(folder: Path, model: int, total: int | None = None) -> Path:
+    """The log states the compressed model too, and its total when one is given."""
+    log = folder / "train.log"
+    lines = log.read_text(encoding="utf-8").splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("Total submission size"))
+    lines[at] = lines[at] if total is None else f"Total submission size int8+zlib: {total} bytes"
+    lines.insert(at, PARTS.format(model=model).strip())
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_a_total_is_the_sum_of_its_parts(tmp_path: Path) -> None:
+    honest = judged(with_parts(write(tmp_path / "honest", [Run()]), 15_000_000))
+    assert verdict(honest, "PG203") == verdict(honest, "PG202") == "PASS"
+    low = judged(with_parts(write(tmp_path / "low", [Run()]), 15_400_000))
+    assert verdict(low, "PG203") == "FAIL"
+    assert verdict(low, "PG202") == "PASS"
+
+
+def test_the_cap_holds_for_logged_parts_where_claim_and_total_stay_small(tmp_path: Path) -> None:
+    report = judged(with_parts(write(tmp_path / "record", [Run()]), 16_661_160))
+    assert verdict(report, "PG202") == verdict(report, "PG203") == "FAIL"
+    honest = with_parts(write(tmp_path / "over", [Run()], bytes_total=15_999_999), 15_999_000)
+    code = len(Run().source.encode())
+    with_parts(honest, 15_999_000, 15_999_000 + code)  # the claim counts packed code, the log does not
+    assert verdict(judged(honest), "PG202") == "UNCHECKED"
+
+
+def test_another_codecs_label_on_the_total_is_no_error(tmp_path: Path) -> None:
+    folder = with_parts(write(tmp_path / "record", [Run()]), 15_000_000)
+    log = folder / "train.log"
+    log.write_text(log.read_text(encoding="utf-8").replace("model int8+zlib", "model int6+zstd"), encoding="utf-8")
+    assert verdict(judged(folder), "PG203") == verdict(judged(folder), "PG202") == "PASS"
+
+
+def test_a_claimed_size_of_code_is_judged_apart_from_the_log(tmp_path: Path) -> None:
+    code = len(Run().source.encode())
+    assert verdict(judged(write(tmp_path / "lie", [Run()], bytes_code=code // 3)), "PG201") == "FAIL"
+    assert verdict(judged(write(tmp_path / "round", [Run()], bytes_code=round(code, -2))), "PG201") == "UNCHECKED"
+    packed = write(tmp_path / "packed", [Run()], bytes_code=500, bytes_total=15_000_500)
+    assert verdict(judged(with_parts(packed, 15_000_000)), "PG201") == "UNCHECKED"
+
+
 def test_code_counted_in_another_form_is_named_not_failed(tmp_path: Path) -> None:
     folder = write(tmp_path / "record", [Run()])
     (folder / "train_gpt.py").write_text("print('another file')\n", encoding="utf-8")

@@ -244,3 +244,22 @@ def test_any_json_is_a_claim_or_the_one_error(value: object) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_claim_or_the_one_error(data: bytes) -> None:
     assert claim_or_error(data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_a_log_with_a_byte_order_mark_is_read(encoding: str) -> None:
+    text = "seed:42\nfinal val_loss:2.07 val_bpb:1.2244\n" + "é" * 70_000 + "\nlast val_bpb:1.5\n"
+    data = text.encode(encoding)
+    log = read_stream(io.BytesIO(b"\xfe\xff" + data if encoding == "utf-16-be" else data), "train.log")
+    assert [str(one.bpb) for one in log.metrics] == ["1.2244", "1.5"]
+    assert log.seed_values == [42]
+    assert read_stream(io.BytesIO(b"\xff\xfe\x41"), "odd").metrics == []
+
+
+def test_a_seed_far_along_a_line_of_settings_is_found() -> None:
+    assert read("data=x " * 120 + "seed=42 more=1").seed_values == [42]
+
+
+def test_training_losses_are_kept_with_their_steps() -> None:
+    log = read("step:200/20000 train_loss:2.3812 train_time:8000ms\n300/20000 train_loss: 2.2 train_time: 1m\n")
+    assert [(one.name, one.value) for one in log.curve] == [("200", "2.3812"), ("300", "2.2")]
