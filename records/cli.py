@@ -90,6 +90,7 @@ def check(
     explain: str = "",
     quick: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,
+    markdown: Annotated[bool, Parameter(negative=())] = False,
     all: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Judge record folders by every rule: PASS, FAIL or UNCHECKED, with what was found and how to mend it.
@@ -114,6 +115,8 @@ def check(
         Leave the auditor out: no RC701.
     json
         Print one JSON document: an object for one folder, a list for several.
+    markdown
+        Print Markdown, for a comment on a pull request.
     all
         Print the findings that passed, too.
     """
@@ -130,10 +133,16 @@ def check(
             "no folder was given, so nothing was checked. Try: pglab record check records/track_10min_16mb"
         )
     audit = {k: v for k, v in {"docs": docs, "shards": shards, "tokenizer": tokenizer, "sidecar": sidecar}.items() if v}
+    if json and markdown:
+        raise RecordError("--json and --markdown were both given, and one of them can be printed. Leave one out.")
     reports = check_paths(list(paths), audit, pr, quick)
     if json:
         data = [report.as_json() for report in reports]
         print(json_module.dumps(data[0] if len(data) == 1 else data, ensure_ascii=False, indent=1))
+    elif markdown:
+        from .check_markdown import markdown as as_markdown
+
+        print(as_markdown(reports), end="")
     else:
         show(reports, everything=all)
     return max((report.status for report in reports), default=1)

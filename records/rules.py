@@ -72,6 +72,7 @@ def load_rules() -> dict[str, Rule]:
     """All rules by code, in order; imports the modules that register them."""
     from . import (
         rules_audit,
+        rules_eval,
         rules_folder,
         rules_json,
         rules_pull,
@@ -83,7 +84,7 @@ def load_rules() -> dict[str, Rule]:
     )
 
     loaded = (rules_audit, rules_folder, rules_json, rules_pull, rules_score, rules_script, rules_seeds, rules_size)
-    assert all((*loaded, rules_time))
+    assert all((*loaded, rules_eval, rules_time))
     return dict(sorted(RULES.items()))
 
 

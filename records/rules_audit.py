@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from .evidence import Case
-from .finding import FAIL, UNCHECKED, Finding
+from .finding import FAIL, PASS, UNCHECKED, Finding, worst
 from .rules import Say, rule
+
+ONLY_FLAGS = "PG302"
 
 
 @rule("RC701", "bytes audited")
@@ -13,7 +15,8 @@ def audited(case: Case) -> Iterator[Finding]:
 
     `record check` hands the folder to bpb_audit and reports the worst of its findings here; `pglab audit` prints all of
     them. With the raw documents and the shards (`--docs`, `--shards`) the bytes are recounted; without them only what
-    log and claim imply can be judged, and the rest stays UNCHECKED.
+    log and claim imply can be judged, and the rest stays UNCHECKED. PG302, which points at lines and never fails, costs
+    half of an audit and is asked only when all the others passed.
 
     Fix: what the auditor's finding says.
     """
@@ -23,7 +26,10 @@ def audited(case: Case) -> Iterator[Finding]:
         from bpb_audit.rules import all_rules, run_rule
 
         evidence = Evidence(case.folder.path, **case.audit_options)
-        findings = [finding for one in all_rules() for finding in run_rule(one, evidence)]
+        rules = all_rules()
+        findings = [finding for one in rules if one.code != ONLY_FLAGS for finding in run_rule(one, evidence)]
+        if worst(findings) is PASS:  # else its flags cannot change the verdict
+            findings += [finding for one in rules if one.code == ONLY_FLAGS for finding in run_rule(one, evidence)]
     except ImportError as error:
         yield say.unchecked(f"the auditor is not there ({error})", fix="pip install -e .")
         return

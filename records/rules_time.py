@@ -1,13 +1,15 @@
 """RC6xx: time and machine, as the logs print them, against ten minutes of training and ten of evaluation."""
 
+import re
 from collections.abc import Iterator
 
-from .evidence import Case, with_facts
+from .evidence import PRE_QUANT, Case, Run, with_facts
 from .finding import Finding
 from .rules import Say, rule
 
 LIMIT = 600.0
 TOLERANCE = 1.0  # the clock is read after a step, so an honest run ends a fraction of a step past the limit
+DIAGNOSTIC = re.compile(rf"diagnostic|{PRE_QUANT.pattern}", re.IGNORECASE)
 
 
 @rule("RC601", "training within ten minutes")
@@ -44,38 +46,69 @@ def train_time(case: Case) -> Iterator[Finding]:
         yield say.ok(f"{worst:,.1f} s at most", where=where, expected=f"{LIMIT:.0f} s (+{TOLERANCE:.0f} s)")
 
 
+def final_evaluations(run: Run) -> list[tuple[int, float]]:
+    """`(line, seconds)` of each evaluation after training, diagnostics left out, each counted once.
+
+    A printed `total_eval_time` speaks for all of them and stands alone. Two lines that follow one another with times
+    within 1% (a loop's own closing line, then the result's) tell one evaluation; the longer is kept.
+    """
+    times = [(line, t) for line, t in run.log.eval_times if run.first <= line <= run.last]
+    labels = {metric.line: metric.label for metric in run.finals}
+    totals = [(line, t) for line, t in times if line not in labels]
+    if totals:
+        return totals[-1:]
+    kept: list[tuple[int, float]] = []
+    for line, t in times:
+        if DIAGNOSTIC.search(labels[line]):
+            continue
+        if kept and line - kept[-1][0] <= 2 and abs(t - kept[-1][1]) <= 0.01 * t:
+            kept[-1] = (line, max(t, kept[-1][1]))
+        else:
+            kept.append((line, t))
+    return kept
+
+
 @rule("RC602", "evaluation within ten minutes")
 def eval_time(case: Case) -> Iterator[Finding]:
-    """The longest evaluation a log prints took at most 600 s (ten-minute track).
+    """The final evaluations of each run took at most 600 s together, with 1 s of tolerance (ten-minute track).
 
-    Evaluation has ten minutes of its own. Diagnostics before the final one are not added to it. Without a printed time
-    it is UNCHECKED.
+    Evaluation has ten minutes of its own. Summed are the evaluations a run prints after training (round trip, sliding
+    window, test-time training), without those that call themselves diagnostic or before quantisation; a printed
+    `total_eval_time` takes the place of the sum. One evaluation above the limit fails, and so does such a total. When
+    only the sum is above it the rule is UNCHECKED: which evaluations the score needs, a log does not say. Without a
+    printed time it is UNCHECKED.
 
     Fix: use a larger stride or fewer test-time steps.
     """
-    say = Say("RC602")
-    times = [
-        (t, f"{run.log.name}:{line}")
-        for run in case.supporting or case.runs
-        for line, t in run.log.eval_times
-        if run.first <= line <= run.last
-    ]
-    if not times:
+    say, expected = Say("RC602"), f"{LIMIT:.0f} s (+{TOLERANCE:.0f} s)"
+    runs = [(run, final_evaluations(run)) for run in case.supporting or case.runs]
+    longest = max(((t, f"{run.log.name}:{line}") for run, times in runs for line, t in times), default=None)
+    if longest is None:
         yield say.unchecked("no log prints an evaluation time")
         return
-    worst, where = max(times)
-    if worst <= LIMIT + TOLERANCE:
-        yield say.ok(f"{worst:,.1f} s at most", where=where, expected=f"{LIMIT:.0f} s")
-    elif case.track != "10min":
-        yield say.ok(f"{worst:,.1f} s; the non-record track has no limit", where=where)
-    else:
+    worst, run, parts = max(((sum(t for _, t in times), run, times) for run, times in runs), key=lambda one: one[0])
+    where = f"{run.log.name}:{parts[-1][0]}"
+    told = " + ".join(f"{t:,.1f}" for _, t in parts) + " s"
+    if case.track != "10min":
+        yield say.ok(f"{worst:,.1f} s; the non-record track has no limit", where=where, found=told)
+    elif longest[0] > LIMIT + TOLERANCE:
         yield say.fail(
-            f"evaluation took {worst:,.1f} s",
-            where=where,
-            found=f"{worst:,.1f} s",
-            expected=f"{LIMIT:.0f} s",
+            f"evaluation took {longest[0]:,.1f} s",
+            where=longest[1],
+            found=f"{longest[0]:,.1f} s",
+            expected=expected,
             fix="evaluate faster",
         )
+    elif worst > LIMIT + TOLERANCE:
+        yield say.unchecked(
+            f"the evaluations of one run took {worst:,.1f} s together; a reviewer must see which the score needs",
+            where=where,
+            found=told,
+            expected=expected,
+            fix="say in the README which evaluation is scored, and how long it takes",
+        )
+    else:
+        yield say.ok(f"{worst:,.1f} s at most in one run", where=where, found=told, expected=expected)
 
 
 @rule("RC603", "eight H100")

@@ -32,6 +32,8 @@ DECODERS: dict[str, Callable[[bytes], bytes]] = {
     "b32decode": base64.b32decode,
 }
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
 
 @dataclass
 class Source:
@@ -48,6 +50,7 @@ class Source:
     modules: list[tuple[int, str]] = field(default_factory=list)  # line, full name
     calls: list[ast.Call] = field(default_factory=list)
     strings: list[tuple[int, str]] = field(default_factory=list)
+    functions: dict[str, list[Function]] = field(default_factory=dict)  # bare name -> functions and methods
 
     @property
     def body(self) -> str:
@@ -200,6 +203,8 @@ def _collect(source: Source, tree: ast.AST) -> None:
             imports.append(node)
         elif isinstance(node, ast.Call):
             source.calls.append(node)
+        elif isinstance(node, Function):
+            source.functions.setdefault(node.name, []).append(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 300:
             source.strings.append((node.lineno, node.value))
     for node in imports:

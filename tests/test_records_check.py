@@ -13,7 +13,10 @@ from records.finding import FAIL, PASS, UNCHECKED
 from records.folder import find_folders, open_folder
 from records.rules import explain, load_rules
 
-SCRIPT = '"""Train."""\nimport os\n\nimport torch\n\nSEED = int(os.environ.get("SEED", 1337))\nprint(torch, SEED)\n'
+SCRIPT = (
+    '"""Train."""\nimport os\n\nimport torch\n\nSEED = int(os.environ.get("SEED", 1337))\nprint(torch, SEED)\n\n\n'
+    "def eval_val(model, tokens):\n    return model(tokens)\n"
+)
 NAME = "2026-03-18_Honest"
 
 
@@ -189,7 +192,9 @@ def test_each_way_of_being_wrong_fails_by_its_rule(honest, way):
 
 
 def test_every_rule_that_can_fail_is_made_to_fail():
-    assert {rule for rule, _ in BROKEN.values()} | {"RC104", "RC107", "RC108", "RC504", "RC701"} >= set(load_rules())
+    assert {rule for rule, _ in BROKEN.values()} | {"RC104", "RC107", "RC108", "RC504", "RC506", "RC701"} >= set(
+        load_rules()
+    )
 
 
 def test_rules_of_whole_folders_fail(tmp_path, honest):

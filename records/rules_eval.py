@@ -1,0 +1,100 @@
+"""RC506: does the code that evaluates reach for training data? Told from the syntax tree, so it only points at lines.
+
+From every function that evaluates by its name (`eval_val`, `sliding_window`, `ttt_score`) the calls are followed to the
+functions and methods of the same file; what any of these says about training data is named with its line. Names can
+mislead and code can be dead: a hit asks a reviewer to look, and never fails a record.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from .evidence import Case
+from .finding import Finding
+from .rules import Say, rule
+from .rules_script import sources
+from .script_reader import Function
+
+EVALUATES = re.compile(r"(?:^|_)(?:eval|evaluate|evaluation|validate|validation|val|score|ttt|sliding)(?:_|$)", re.I)
+# what holds training data: its files, or the objects that hand it out; a length or a time of training is none
+TRAINING = re.compile(
+    r"^(?:_?train_?(?:files?|loader|pattern|glob|shards?|data|dataset|tokens|stream|batch(?:es)?|paths?|dir))$", re.I
+)
+TRAINING_TEXT = re.compile(r"(?:fineweb|data|tokens|shard)\w*_train\b|_train_(?:\*|%|\{|\d)|\btrain_(?:\*|%\d)")
+
+
+def called(function: Function) -> set[str]:
+    """The bare names of what a function calls."""
+    calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return {f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, ast.Name | ast.Attribute)}
+
+
+def evaluating(known: dict[str, list[Function]]) -> dict[str, str]:
+    """Functions on the evaluation path: name -> the evaluating function it was reached from (itself, at the start).
+
+    A name that says both (`train_and_eval`) starts no path: what it calls first is the training.
+    """
+    reached = {name: name for name in known if EVALUATES.search(name) and "train" not in name.lower()}
+    queue = list(reached)
+    while queue:
+        name = queue.pop()
+        for function in known[name]:
+            for other in sorted(called(function) & known.keys() - reached.keys()):
+                reached[other] = reached[name]
+                queue.append(other)
+    return reached
+
+
+def mentions(text: str) -> bool:
+    """True for a string that is, or holds, the name of training shards; a long text (a docstring) is none."""
+    return len(text) < 300 and bool(TRAINING_TEXT.search(text))
+
+
+def training_reads(known: dict[str, list[Function]]) -> list[tuple[int, str]]:
+    """`(line, what)` of each mention of training data in a function on the evaluation path, by line."""
+    hits = set()
+    for name, start in evaluating(known).items():
+        place = name if name == start else f"{name}, reached from {start}"
+        for function in known[name]:
+            for node in ast.walk(function):
+                if isinstance(node, ast.Attribute) and TRAINING.match(node.attr):
+                    hits.add((node.lineno, f".{node.attr} in {place}"))
+                elif isinstance(node, ast.Name) and TRAINING.match(node.id):
+                    hits.add((node.lineno, f"{node.id} in {place}"))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str) and mentions(node.value):
+                    hits.add((node.lineno, f"{node.value[:60]!r} in {place}"))
+    return sorted(hits)
+
+
+@rule("RC506", "no training data while scoring")
+def no_training_reads(case: Case) -> Iterator[Finding]:
+    """No function that evaluates, nor what it calls, speaks of training data.
+
+    Training data may not be read while scoring, unless its bytes are counted. The functions whose names say that they
+    evaluate (eval, val, score, ttt, sliding; not with train) are followed through their calls in the file, and each
+    mention of training files, loaders or shards on the way is named with its line. Names can mislead and code can be
+    dead, so a hit is UNCHECKED, for a reviewer, and never a failure. Code outside functions that evaluate, such as a
+    calibration between training and scoring, is not judged. No such function is UNCHECKED too.
+
+    Fix: put what scoring needs into the artifact, or take the dead code out.
+    """
+    say, found = Say("RC506"), sources(case)
+    parsed = [source for source in found if source.tree is not None]
+    if not parsed or len(parsed) < len(found):
+        yield say.unchecked("no script that can be parsed", where=found[0].name if found else "")
+        return
+    names = sorted({name for source in parsed for name in evaluating(source.functions)})
+    reads = [(source.name, read) for source in parsed for read in training_reads(source.functions)]
+    hits = [f"{name}:{line} {what}" for name, (line, what) in reads]
+    if hits:
+        yield say.unchecked(
+            f"{len(hits)} line(s) on the evaluation path speak of training data; a reviewer must see what they read",
+            where=hits[0].split(" ")[0],
+            found="; ".join(hits[:5]) + ("; ..." if len(hits) > 5 else ""),
+            expected="no training data while scoring",
+            fix="put what scoring needs into the artifact, or take the dead code out",
+        )
+    elif names:
+        yield say.ok("no training data on the evaluation path", where=parsed[0].name, found=", ".join(names[:8]))
+    else:
+        yield say.unchecked("no function that evaluates by its name", where=parsed[0].name)
