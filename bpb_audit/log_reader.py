@@ -18,13 +18,10 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from .errors import AuditError
 from .log_lines import STEP, Metric, bare, parse_metric
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 LINE_BYTES = 1 << 16
 WORDS = 4096  # characters of a line in which a seed is looked for
@@ -251,7 +248,7 @@ class _Recoded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Any) -> int:
         room = memoryview(buffer)
         while not self.ready:
             data, self.left = self.left or self.file.read(LINE_BYTES), b""
