@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from .check_curve import copied_curves
 from .claim_reader import Score
 from .context import context_of
 from .evidence import Evidence
@@ -188,6 +189,8 @@ def one_evaluation(evidence: Evidence) -> Iterator[Finding]:
 def seeds_agree(evidence: Evidence) -> Iterator[Finding]:
     """A per-seed score stands in a log that says it ran with that seed, and no log stands for two seeds.
 
+    Two logs of different seeds with the same scores, or the same training losses step by step, are one run: it fails.
+
     Fix: name each log after the seed it ran with, and ship one log a run.
     """
     submission = evidence.submission
@@ -213,7 +216,8 @@ def seeds_agree(evidence: Evidence) -> Iterator[Finding]:
             f"seed {score.seed}",
             "state the seed that ran",
         )
-    yield from twins(submission)
+    copied = list(twins(submission)) or list(copied_curves(submission))
+    yield from copied
     if agreed:
         yield passed(f"{agreed} claimed seed(s) ran under that seed by their logs")
     elif not scores and (told := _single(submission)):

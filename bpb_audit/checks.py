@@ -7,6 +7,7 @@ from . import (  # noqa: F401
     check_claim,
     check_code,
     check_coverage,
+    check_curve,
     check_inversion,
     check_recount,
     check_round_trip,

@@ -10,7 +10,7 @@ from bpb_audit.evidence import Evidence
 from bpb_audit.finding import Report, Verdict
 from tests.audit_submissions import LOOP, Run, other, write
 
-TOGETHER = ("PG201", "PG202", "PG203", "PG401", "PG402", "PG403", "PG404", "PG405")
+TOGETHER = ("PG201", "PG202", "PG203", "PG401", "PG402", "PG403", "PG404", "PG405", "PG406")
 SEEDS = [Run(seed=42, loss=2.0711), Run(seed=1337), Run(seed=7, loss=2.0731)]
 
 
@@ -79,6 +79,43 @@ def test_a_copied_log_fails(tmp_path: Path) -> None:
     folder = write(tmp_path / "record", [SEEDS[0], other(SEEDS[0], seed=8)])
     says = [one.says for one in judged(folder).findings if one.rule == "PG404" and one.verdict is Verdict.FAIL]
     assert "under different seeds" in says[0]
+
+
+def with_curve(folder: Path, seed: int, shift: float) -> None:
+    log = folder / f"train_seed{seed}.log"
+    lines = [f"step:{at * 200}/20000 train_loss:{3 - at / 10 + shift * (at % 3):.4f}" for at in range(1, 9)]
+    log.write_text(log.read_text(encoding="utf-8") + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(("shift", "word"), [(0.0, "FAIL"), (0.0001, "FAIL"), (0.004, "PASS")])
+def test_one_training_curve_under_two_seeds_fails(tmp_path: Path, shift: float, word: str) -> None:
+    folder = write(tmp_path / "record", SEEDS)
+    for at, run in enumerate(SEEDS):
+        with_curve(folder, run.seed, shift * at)
+    assert verdict(judged(folder), "PG404") == word
+
+
+def test_a_copied_log_whose_settings_keep_the_first_seed_fails(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", SEEDS)
+    for run in SEEDS:
+        with_curve(folder, run.seed, 0)
+        log = folder / f"train_seed{run.seed}.log"
+        log.write_text(log.read_text(encoding="utf-8") + 'config:{"seed": 42, "steps": 3}\n', encoding="utf-8")
+    assert verdict(judged(folder), "PG404") == "FAIL"
+
+
+@pytest.mark.parametrize(("gain", "word"), [(0.94, "PASS"), (0.5, "UNCHECKED")])
+def test_an_end_that_no_validation_supports_is_a_finding(tmp_path: Path, gain: float, word: str) -> None:
+    folder = write(tmp_path / "record", [Run(loss=2.0727 * gain)])
+    log = folder / "train.log"
+    way, sure = f"{2.0727 + 0.02:.4f}", f"{Run().bpb(2.0727 + 0.02):.4f}"
+    lines = [
+        f"step:13780/20000 val_loss:{way} val_bpb:{sure}" if line.startswith("step:13780") else line
+        for line in log.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("step:1000/")
+    ]
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert verdict(judged(folder), "PG406") == word
 
 
 def test_source_in_the_log_is_the_shipped_one(tmp_path: Path) -> None:
