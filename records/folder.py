@@ -147,13 +147,14 @@ def open_folder(path: Path) -> RecordFolder:
 
 
 def find_folders(path: Path) -> list[Path]:
-    """The record folders at or under `path`: itself, or what lies one or two levels below in track folders."""
+    """The record folders at or under `path`: itself, or those in track folders below it or in its `records/`."""
     if not path.is_dir():
         return [path]
     dated = re.compile(r"^\d{4}-\d{2}-\d{2}_")
     if dated.match(path.resolve().name) or any((path / n).is_file() for n in ("submission.json", "train_gpt.py")):
         return [path]
     tracks = [path] if path.resolve().name.startswith("track_") else sorted(path.glob("track_*/"))
+    tracks = tracks or sorted(path.glob("records/track_*/"))  # the root of a repository
     below = [
         item for track in tracks for item in sorted(track.iterdir()) if item.is_dir() and not item.name.startswith("_")
     ]

@@ -283,3 +283,9 @@ def test_the_track_is_known_without_its_folder(honest, tmp_path):
     rewrite(alone, "README.md", lambda t: t + "\n**Unlimited compute: not a ten-minute record.**\n")
     assert open_folder(alone).track == "non-record"
     assert open_folder(honest).track == "10min"
+
+
+def test_a_repository_is_no_folder_but_holds_them(tmp_path):
+    folder = tmp_path / "records" / "track_10min_16mb" / NAME
+    folder.mkdir(parents=True)
+    assert find_folders(tmp_path) == [folder]
