@@ -38,7 +38,7 @@ def corpus_write(
     out: Path
         Folder to write into; made when missing.
     docs: Path
-        Documents of your own (.jsonl, .txt, .gz, .zst, or a folder of .txt); the embedded speeches without it.
+        Documents of your own (.jsonl, .txt, .gz, .zst, .parquet, or a folder of .txt or .parquet); the embedded speeches without it.
     validation_share: float
         Share of the bytes to hold out, in whole documents.
     skip_bad: bool
@@ -72,7 +72,7 @@ def vocab_train(
     Parameters
     ----------
     kind: str
-        bytes, bpe, sp_bpe or sp_bpe_lossless.
+        bytes, bpe, bpe_case, unigram, wordpiece, sp_bpe, sp_unigram (both also with _lossless) or sp_bpe_caseops.
     docs: Path
         Documents; the validation documents at their head are left out.
     out: Path
