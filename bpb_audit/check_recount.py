@@ -6,7 +6,16 @@ from .counting import Meter
 from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .inputs import Recount, recount
-from .recount import complete, ranked, say_effects, sidecar_effects, table_effects, wrong_pair
+from .recount import (
+    boundary_shift,
+    complete,
+    ranked,
+    say_effects,
+    sequence_length,
+    sidecar_effects,
+    table_effects,
+    wrong_pair,
+)
 from .rules import rule
 from .shipped_table import table_without_shards
 from .survey import Row
@@ -118,11 +127,13 @@ def _relation(raw: int, table: int) -> str:
 def sidecar(evidence: Evidence) -> Iterator[Finding]:
     """Sums the sidecar over each document and compares with that document's UTF-8 bytes; both must be equal.
 
-    A total can agree while documents do not, so every document is compared. Leaving out the white space at a document's
-    ends, or counting what the tokens decode to, passes and is named, as long as it does not add bytes in sum. The first
+    A total can agree while documents do not, so every document is compared. A document's sum can agree while bytes were
+    moved from its unscored tail to scored targets, so where the tokenizer gives documents back exactly, the tail's
+    bytes are compared with those it decodes to (16 bytes may differ). Leaving out the white space at a document's ends,
+    or counting what the tokens decode to, passes and is named, as long as it does not add bytes in sum. The first
     documents that differ are listed, and the token ids whose sidecar bytes differ most from what they decode to. Says
-    nothing when there is no sidecar and the vocabulary needs none; fails when a case transform whose
-    operators the table counts ships without one.
+    nothing when there is no sidecar and the vocabulary needs none; fails when a case transform whose operators the
+    table counts ships without one.
 
     Fix: write the sidecar in the same pass as the shards, from byte offsets into the original document.
     """
@@ -161,6 +172,15 @@ def sidecar(evidence: Evidence) -> Iterator[Finding]:
             found_told,
             wanted_told,
             "write the sidecar from byte offsets into the original documents",
+        )
+    elif moved := boundary_shift(found, sequence_length(evidence)):
+        sides = ("of the unscored tail to scored targets", "of scored targets to the unscored tail")
+        yield failed(
+            f"every document sums right, but the sidecar gives {abs(moved):,} bytes {sides[moved < 0]}.",
+            where,
+            f"{moved:+,} bytes before the tail",
+            "the bytes that these tokens decode to",
+            "write the sidecar from byte offsets into the original documents, token by token",
         )
     elif survey.sidecar_rows:
         yield passed(

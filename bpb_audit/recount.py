@@ -136,13 +136,48 @@ def tail_bytes(inputs: Inputs, targets: int) -> Tail:
     return Tail(tokens, table, decoded, sidecar)
 
 
+SHIFT = 16  # bytes that a sidecar may give to the other side of the scored boundary: a space, half a character
+
+
+def exact(found: Recount) -> bool:
+    """True when every document decodes to its raw bytes and the ids' own sizes sum to them: offsets are then known."""
+    survey, vocabulary = found.survey, found.inputs.vocabulary
+    if vocabulary is None or not complete(survey) or survey.levels[Level.EXACT] != survey.documents:
+        return False
+    return int(survey.counts @ text_sizes(vocabulary)) == survey.paired_raw
+
+
+def tail_raw(found: Recount, tail: Tail) -> int | None:
+    """Bytes of the raw documents behind the last scored target, by what its tokens decode to; None where nothing tells.
+
+    A sidecar's word is taken only where no tokenizer can decode the tail: bytes moved from the unscored tail to scored
+    targets leave every document's sum as it was. Under a normaliser the decoded tail is some bytes off the raw one.
+    """
+    if tail.decoded is None and not found.survey.sidecar_wrong:
+        return tail.sidecar
+    return tail.decoded
+
+
+def boundary_shift(found: Recount, seq_len: int | None) -> int:
+    """Bytes of the tail's text that the sidecar gives to scored targets (negative: the other way round).
+
+    0 up to the small difference that an honest sidecar may have there, and where the text's own offsets are not known:
+    behind a normaliser a sidecar can only spread a document's bytes.
+    """
+    tail = tail_bytes(found.inputs, scored_targets(found.survey.tokens, seq_len))
+    if tail.decoded is None or tail.sidecar is None or not tail.tokens or not exact(found) or wrong_pair(found):
+        return 0
+    moved = tail.decoded - tail.sidecar
+    return moved if abs(moved) > SHIFT else 0
+
+
 def truth_of(found: Recount, seq_len: int | None) -> Truth:
     """The counts over the scored targets, with words for what stands behind each."""
     survey, inputs = found.survey, found.inputs
     targets = scored_targets(survey.tokens, seq_len)
     tail = tail_bytes(inputs, targets)
     whole = complete(survey)
-    lost = tail.sidecar if tail.sidecar is not None and not survey.sidecar_wrong else tail.decoded
+    lost = tail_raw(found, tail)
     right = not wrong_pair(found)
     raw = survey.paired_raw if whole and right else None
     basis = f"{targets:,} targets of {survey.tokens:,} tokens in {survey.documents:,} documents"

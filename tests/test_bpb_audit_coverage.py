@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from bpb_audit.coverage import ledger, plain_windows, sliding_windows
 from bpb_audit.errors import AuditError
 from bpb_audit.evidence import Evidence
-from bpb_audit.finding import Verdict
+from bpb_audit.finding import Finding, Verdict
 from bpb_audit.rules import all_rules, run_rule
+from bpb_audit.shard_reader import read_header
 from tests.audit_makers import DOCS, greedy, honest_sidecar, model_bytes, plain_pieces, write_set
+from tests.audit_submissions import Run, write
 
 
 def slow(targets: int, windows: list[tuple[int, int, int]]) -> tuple[int, int, int, int]:
@@ -95,20 +97,58 @@ def test_impossible_strides_raise_the_one_error() -> None:
         sliding_windows(10, 4, 2, "sometimes")
 
 
-@pytest.mark.parametrize(("seq_len", "stride", "verdict"), [(8, None, "PASS"), (16, 4, "PASS"), (10_000, None, "FAIL")])
-def test_the_rule_tells_the_tail_in_tokens_and_bytes(tmp_path: Path, seq_len: int, stride, verdict: str) -> None:
-    pieces = plain_pieces()
-    folder = write_set(tmp_path, DOCS, greedy(pieces), model_bytes(pieces), sidecar=honest_sidecar)
+def covered(folder: Path, seq_len: int | None, stride: int | None = None) -> Finding:
     [rule] = [rule for rule in all_rules() if rule.code == "PG501"]
-    evidence = Evidence(folder, docs=folder / "docs.jsonl", shards=folder, seq_len=seq_len, stride=stride)
+    evidence = Evidence(folder / "record", docs=folder / "docs.jsonl", shards=folder, seq_len=seq_len, stride=stride)
     [finding] = run_rule(rule, evidence)
-    assert finding.verdict is Verdict(verdict)
-    if verdict == "PASS":
-        assert "tail" in finding.found
-        assert "sidecar" in finding.found
-    [asked] = run_rule(rule, Evidence(folder / "nothing", shards=folder))
+    return finding
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """All documents and their record folder, whose log states no tokens yet."""
+    pieces = plain_pieces()
+    write(tmp_path / "record", [Run(states_tokens=False)])
+    return write_set(tmp_path, DOCS, greedy(pieces), model_bytes(pieces), sidecar=honest_sidecar)
+
+
+def state(folder: Path, tokens: int) -> None:
+    write(folder / "record", [Run(tokens=tokens)])
+
+
+@pytest.mark.parametrize(("seq_len", "stride"), [(8, None), (16, 4), (16, 16)])
+def test_the_rule_passes_when_the_log_states_the_targets_of_the_ledger(shards: Path, seq_len: int, stride) -> None:
+    targets = read_header(shards / "fineweb_val_000000.bin") - 1
+    plain = targets // seq_len * seq_len
+    state(shards, plain)
+    finding = covered(shards, seq_len, stride)
+    assert finding.verdict is Verdict.PASS, finding
+    assert f"would score {plain:,} targets" in finding.says
+    assert f"tail {targets - plain:,} tokens" in finding.found
+    assert "sidecar" in finding.found
+
+
+@pytest.mark.parametrize("off", [-8, -1, 1, 8])
+def test_another_number_of_targets_is_told_and_nobody_accused(shards: Path, off: int) -> None:
+    plain = (read_header(shards / "fineweb_val_000000.bin") - 1) // 8 * 8
+    state(shards, plain + off)
+    finding = covered(shards, 8)
+    assert finding.verdict is Verdict.UNCHECKED
+    assert f"a plain evaluation at 8 would score {plain:,} targets" in finding.says
+    assert f"states {plain + off:,}" in finding.says
+    assert "document-wise" in finding.says
+
+
+def test_what_no_log_states_is_unchecked(shards: Path) -> None:
+    finding = covered(shards, 8)
+    assert finding.verdict is Verdict.UNCHECKED
+    assert "no log states" in finding.says
+    assert covered(shards, 10_000).verdict is Verdict.UNCHECKED
+    (shards / "record").rename(shards / "elsewhere")
+    asked = covered(shards, None)
     assert asked.verdict is Verdict.UNCHECKED
     assert "--seq-len" in asked.fix
+    assert covered(shards, 8).verdict is Verdict.UNCHECKED
 
 
 def test_the_real_splits_scored_targets() -> None:

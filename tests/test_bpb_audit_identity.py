@@ -4,7 +4,10 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bpb_audit.cli import main
 from bpb_audit.evidence import Evidence
@@ -13,6 +16,7 @@ from bpb_audit.identity import locate
 from bpb_audit.manifest import sha256_of
 from bpb_audit.rules import all_rules, run_rule
 from bpb_audit.survey import key_of
+from bpb_audit.windows import WIDTH, sampled
 from tests.audit_makers import (
     DOCS,
     WORDS,
@@ -60,10 +64,37 @@ def test_a_cut_file_is_named(honest: Path) -> None:
     assert (finding.verdict, finding.where) == (FAIL, "fineweb_train_000000.bin")
 
 
-@pytest.mark.parametrize("manifest", [b"{", b"[1]", b'{"files": 3}', b'{"files": {"fineweb_val_000000.bin": {}}}'])
+@pytest.mark.parametrize(
+    "manifest", [b"{}", b'{"version": "10B", "datasets": [3]}', b'{"files": {"fineweb_val_000000.bin": {}}}']
+)
 def test_a_manifest_that_says_nothing_is_no_fault(honest: Path, manifest: bytes) -> None:
     (honest / "manifest.json").write_bytes(manifest)
     assert [finding.verdict for finding in run("PG601", honest)] == [PASS]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1, 2]", "[1, 2]; wanted an object"),
+        (b"null", "None; wanted an object"),
+        (b'{"files": 3}', "files is 3"),
+        (b'{"files": {"fineweb_val_000000.bin": 3}}', "wanted an object"),
+        (b'{"files": {"fineweb_val_000000.bin": {"tokens": "a"}}}', "tokens of 'fineweb_val_000000.bin' is 'a'"),
+        (b'{"files": {"fineweb_val_000000.bin": {"tokens": true}}}', "is True"),
+        (b'{"files": {"fineweb_val_000000.bin": {"sha256": "abc"}}}', "64 hexadecimal"),
+        (b'{"corpus": {"validation_documents": null}}', "validation_documents is None"),
+        (b'{"files": {"fineweb_val_000001.bin": {}}}', "lists fineweb_val_000001.bin"),
+    ],
+)
+def test_a_damaged_manifest_is_named_and_not_taken_for_none(honest: Path, manifest: bytes, told: str) -> None:
+    (honest / "manifest.json").write_bytes(manifest)
+    [fault, _] = run("PG601", honest)
+    assert (fault.verdict, fault.where) == (FAIL, "manifest.json")
+    assert told in fault.says
 
 
 def test_a_manifest_that_says_otherwise_fails(honest: Path) -> None:
@@ -125,8 +156,29 @@ def test_the_command_line_takes_the_number_of_documents(honest: Path, capsys: py
 
 def test_a_longer_docs_file_is_fine(honest: Path) -> None:
     (honest / "docs.jsonl").write_bytes(docs_bytes(texts(40) + texts(9, 3)))
-    assert run("PG603", honest)[0].verdict is PASS
+    assert run("PG603", honest, documents=40)[0].verdict is PASS
     assert run("PG101", honest)[0].verdict is PASS
+
+
+def test_shards_cannot_say_themselves_that_they_are_all(honest: Path) -> None:
+    """Half the documents, each whole and in its place: only somebody who knows how many there are can tell."""
+    whole = run("PG603", honest)[0]
+    half = write_set(honest / "half", texts(40)[:20], greedy(PIECES), MODEL)
+    (half / "docs.jsonl").write_bytes(docs_bytes(texts(40)))
+    part = run("PG603", half)[0]
+    assert whole.verdict is part.verdict is UNCHECKED
+    assert "--documents" in part.fix
+    assert run("PG603", half, documents=40)[0].verdict is FAIL
+
+
+@pytest.mark.parametrize("documents", [None, 40])
+def test_a_last_document_cut_short_fails(honest: Path, documents: int | None) -> None:
+    place = honest / "fineweb_val_000000.bin"
+    flat = [token for text in texts(40) for token in (1, *greedy(PIECES)(text))]
+    place.write_bytes(shard_bytes(flat[:-9]))
+    [finding] = run("PG603", honest, documents=documents)
+    assert finding.verdict is FAIL
+    assert "cut short" in finding.says
 
 
 def test_shards_without_a_mark_fail_and_cut_ones_are_unchecked(honest: Path) -> None:
@@ -173,6 +225,62 @@ def test_validation_documents_in_training_are_counted(tmp_path: Path, leaked: in
 def test_short_documents_may_repeat(tmp_path: Path) -> None:
     folder = write_set(tmp_path, ["the end"] * 5 + texts(3), greedy(PIECES), MODEL, train=["the end"] * 9)
     assert run("PG606", folder)[0].verdict is PASS
+
+
+def ids_set(folder: Path, validation: list[list[int]], training: list[list[int]]) -> Path:
+    """Shards of these documents' ids, without tokenizer or text."""
+    folder.mkdir(exist_ok=True)
+    for name, documents in (("val", validation), ("train", training)):
+        flat = [token for ids in documents for token in (1, *ids)]
+        (folder / f"fineweb_{name}_000000.bin").write_bytes(shard_bytes(flat))
+    return folder
+
+
+def random_ids(count: int, size: int, seed: int) -> list[list[int]]:
+    rng = random.Random(seed)
+    return [[rng.randrange(4, 1024) for _ in range(size)] for _ in range(count)]
+
+
+@pytest.mark.parametrize("change", ["last", "first", "middle", "joined"])
+def test_altered_validation_documents_in_training_are_seen(tmp_path: Path, change: str) -> None:
+    docs = random_ids(60, 500, 1)
+    altered = {
+        "last": [[*ids, 7] for ids in docs],
+        "first": [[7, *ids[1:]] for ids in docs],
+        "middle": [[*ids[:250], 7, *ids[251:]] for ids in docs],
+        "joined": [[*one, *two] for one, two in zip(docs[::2], docs[1::2], strict=True)],
+    }[change]
+    folder = ids_set(tmp_path, docs, random_ids(30, 500, 2) + altered)
+    [finding] = run("PG606", folder, docs=None)
+    assert finding.verdict is FAIL
+    assert "0 of 60 validation documents" in finding.found
+    assert "60 of 60 altered" in finding.found
+
+
+def test_common_passages_are_no_leak(tmp_path: Path) -> None:
+    """A licence of 120 tokens at the foot of every document, in both splits."""
+    [foot] = random_ids(1, 120, 9)
+    own, others = random_ids(60, 500, 1), random_ids(60, 500, 2)
+    folder = ids_set(tmp_path, [ids + foot for ids in own], [ids + foot for ids in others])
+    [finding] = run("PG606", folder, docs=None)
+    assert finding.verdict is PASS
+    assert "0 of 60 altered" in finding.found
+    assert "(0 of" not in finding.found  # the passage was met, and told
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 400), st.integers(0, 6))
+def test_sampled_windows_depend_on_their_tokens_alone(seed: int, size: int, marks: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(2, 50_000, size).astype(np.uint16)
+    ids[rng.integers(0, size, marks) if size else []] = 1
+    hashes, heads = sampled(ids, 1)
+    for value, head in zip(hashes.tolist(), heads.tolist(), strict=True):
+        window = ids[head : head + WIDTH]
+        assert len(window) == WIDTH
+        assert 1 not in window
+        assert sampled(window, 1)[0].tolist() == [value]
+    alone = [at for at in range(size - WIDTH + 1) if len(sampled(ids[at : at + WIDTH], 1)[0])]
+    assert heads.tolist() == alone
 
 
 def test_a_wrong_pair_is_seen_without_documents(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_the_challenges_own_options_pass_with_each_denominator_named(tmp_path: P
     sp.LoadFromSerializedProto(data)
     folder = write_set(tmp_path, DOCS, sp.encode, data, sidecar=honest_sidecar)
     for code in ("PG101", "PG102", "PG104", "PG111", "PG602", "PG603", "PG604", "PG605"):
-        assert verdicts(code, folder) == [Verdict.PASS], run(code, folder)
+        assert verdicts(code, folder, documents=len(DOCS)) == [Verdict.PASS], run(code, folder)
     assert "normalised" in run("PG101", folder)[0].found
 
 
@@ -194,7 +194,7 @@ def test_a_tokenizer_that_cannot_be_read_leaves_the_rest_to_count(tmp_path: Path
         assert finding.verdict is Verdict.UNCHECKED
         assert code == "PG104" or "tokenizer.model: " in finding.says
     for code in ("PG102", "PG103", "PG603"):
-        assert verdicts(code, folder) == [Verdict.PASS], run(code, folder)
+        assert verdicts(code, folder, documents=len(DOCS)) == [Verdict.PASS], run(code, folder)
 
 
 def shifted(text: str, ids: list[int]) -> list[int]:
@@ -209,6 +209,34 @@ def one_document_robs_another() -> Callable[[str, list[int]], list[int]]:
         return [len(text.encode()) + next(step), *[0] * (len(ids) - 1)] if ids else []
 
     return sidecar
+
+
+@pytest.mark.parametrize(("moved", "verdict"), [(0, Verdict.PASS), (8, Verdict.PASS), (30, Verdict.FAIL)])
+def test_bytes_moved_from_the_tail_to_scored_targets_are_seen(tmp_path: Path, moved: int, verdict: Verdict) -> None:
+    """Every document keeps its sum; the loss of fewer targets is divided by bytes they do not stand for."""
+    text, encode = "the end of a line, " * 40, greedy(PIECES)
+    sizes = {i: len(word.replace(SPACE, " ").encode()) for i, (word, _) in enumerate(PIECES)}
+
+    def shifted_sidecar(text: str, ids: list[int]) -> list[int]:
+        counted = [sizes[token] for token in ids]
+        counted[0] += moved
+        left = moved
+        for place in range(len(ids) - 1, 0, -1):
+            taken = min(left, counted[place])
+            counted[place] -= taken
+            left -= taken
+        return counted
+
+    folder = write_set(tmp_path, [text], encode, MODEL, sidecar=shifted_sidecar)
+    seq_len = (len(encode(text)) - 50) // 3  # a tail of fifty tokens or a few more
+    [finding] = run("PG102", folder, seq_len=seq_len)
+    assert finding.verdict is verdict, finding
+    assert verdict is Verdict.PASS or "30 bytes of the unscored tail to scored targets" in finding.says
+    truth = measure_truth(Evidence(folder, docs=folder / "docs.jsonl", shards=folder, seq_len=seq_len))
+    assert truth is not None
+    assert truth.bytes_raw is not None
+    assert truth.bytes_sidecar == truth.bytes_raw + moved
+    assert truth.bytes_raw == sum(sizes[token] for token in encode(text)[: truth.targets])
 
 
 def trimmed(text: str, ids: list[int]) -> list[int]:
@@ -376,4 +404,4 @@ def test_official_tokenizers_on_real_documents_pass(real_data: Path, tmp_path: P
         sp = spm.SentencePieceProcessor(model_file=str(place))
         folder = write_set(tmp_path / size, texts, sp.encode, place.read_bytes(), sidecar=honest_sidecar)
         for code in ("PG101", "PG102", "PG104", "PG111", "PG602", "PG603", "PG604", "PG605", "PG607"):
-            assert verdicts(code, folder) == [Verdict.PASS], run(code, folder)
+            assert verdicts(code, folder, documents=len(texts)) == [Verdict.PASS], run(code, folder)
