@@ -38,7 +38,7 @@ def corpus_write(
     out: Path
         Folder to write into; made when missing.
     docs: Path
-        Documents of your own (.jsonl, .txt, .parquet, .gz, .zst, or a folder of .txt); the embedded speeches without it.
+        Your own documents (.jsonl, .txt, .parquet, .gz, .zst, or a folder of .txt); the embedded speeches without it.
     validation_share: float
         Share of the bytes to hold out, in whole documents.
     skip_bad: bool

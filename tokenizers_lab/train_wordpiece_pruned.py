@@ -1,0 +1,40 @@
+"""WordPiece over bytes without residues: a tenth too many tokens are learnt, and the rarest of them dropped.
+
+Byte-level BPE leaves tokens that were only steps to longer ones. Where the longest token is always taken, no token
+needs another, so any but the 256 bytes may go: the ones that the training text itself uses least, as it is cut with
+all of them. The file is a `wordpiece` file, lossless as every one of them.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import train_bpe, train_wordpiece
+from .errors import VocabError
+from .tokenizer import SPECIAL_NAMES
+from .train_wordpiece import open_tokenizer, to_file
+
+__all__ = ["OPTIONS", "open_tokenizer", "train"]
+
+MORE = 10  # percent of learnt tokens that are too many
+AT_ONCE = 64  # texts encoded in one call
+OPTIONS: dict[str, Any] = {**train_wordpiece.OPTIONS, "tokens": f"of bpe, {MORE}% more, the least used dropped"}
+
+
+def train(texts: Iterable[str], size: int) -> bytes:
+    """A tokenizer.json of `size` ids, 260 at least. Raises VocabError when the text has fewer pairs to merge."""
+    if not train_bpe.SMALLEST <= size <= 1 << 16:
+        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    whole = list(texts)
+    first = len(SPECIAL_NAMES)
+    learnt = train_bpe.train(whole, min(size + (size - train_bpe.SMALLEST) * MORE // 100, 1 << 16))
+    tokens = list(json.loads(learnt)["model"]["vocab"])[first:]
+    tokenizer = open_tokenizer(to_file(tokens), "the tokens before pruning")
+    used = np.zeros(tokenizer.size, np.int64)
+    for at in range(0, len(whole), AT_ONCE):
+        used += np.bincount(tokenizer.encode_batch(whole[at : at + AT_ONCE]).ids, minlength=tokenizer.size)
+    ranked = sorted(range(256, len(tokens)), key=lambda index: (-used[first + index], index))
+    kept = sorted(ranked[: size - first - 256])  # in the order they were learnt
+    return to_file([*tokens[:256], *(tokens[index] for index in kept)])
