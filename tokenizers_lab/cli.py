@@ -72,7 +72,7 @@ def vocab_train(
     Parameters
     ----------
     kind: str
-        bytes, bpe, bpe_case, unigram, wordpiece, sp_bpe, sp_unigram (both also with _lossless) or sp_bpe_caseops.
+        bytes, bpe, bpe_case, unigram, wordpiece(_pruned), sp_bpe(_lossless), sp_unigram(_lossless), sp_bpe_caseops.
     docs: Path
         Documents; the validation documents at their head are left out.
     out: Path
