@@ -19,22 +19,22 @@ def audit(evidence: Evidence, only: tuple[str, ...] = ()) -> Report:
             findings += run_rule(one, evidence)
     scores = scores_of(submission.claim)
     claimed = float(scores[0].bpb) if scores else None
-    if claimed is None:
-        tops = [metric for log in submission.logs if (metric := headline(log, submission))]
-        claimed = float(tops[-1].bpb) if tops else None
+    tops = [metric for log in submission.logs if (metric := headline(log, submission))]
+    logged = float(tops[-1].bpb) if tops else None
     value, basis = best(evidence, findings)
-    return Report(str(evidence.path), tuple(findings), claimed, value, basis, isolation_of(findings))
+    return Report(str(evidence.path), tuple(findings), claimed, value, basis, isolation_of(findings), logged)
 
 
 def best(evidence: Evidence, findings: list[Finding]) -> tuple[float | None, str]:
     """The score on the best evidence: the mean of what failing rules corrected, else the recount, else nothing."""
-    from .score import recomputed
+    from .score import LOSS_LOGGED, LOSS_RECOUNTED, recomputed
 
     wrong = [one for one in findings if one.verdict is Verdict.FAIL and one.corrected_bpb is not None]
     if wrong:
         values = [one.corrected_bpb for one in wrong if one.corrected_bpb is not None and one.rule == wrong[0].rule]
         mean = sum(values) / len(values)
-        return mean, wrong[0].basis + (f" (mean of {len(values)})" if len(values) > 1 else "")
+        basis = wrong[0].basis + (f" (mean of {len(values)})" if len(values) > 1 else "")
+        return mean, f"{basis}; {LOSS_RECOUNTED if evidence.own_text else LOSS_LOGGED}"
     try:
         return recomputed(evidence)
     except AuditError:

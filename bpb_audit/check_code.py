@@ -16,6 +16,7 @@ from .matching import headline
 from .own_table import compare, probe_model, run_builder
 from .rules import rule
 from .spm_model import SpmModel, read_spm_model
+from .tokenizer_files import find_table
 from .unpack import parse
 
 MOST_BUILDERS = 6
@@ -44,7 +45,10 @@ def own_table(evidence: Evidence) -> Iterator[Finding]:
     It is found by its syntax tree, also in packed scripts (unpacked without executing them) and in the source dumped in
     a log. Just that function runs, in a process of its own with no network and limited time and memory, on a probe
     vocabulary with pieces of every kind and on the submission's tokenizer. What counts is the effect: base bytes plus
-    the leading space that the loop adds. The report says how the code was held; without any isolation nothing runs.
+    the leading space that the loop adds. Where a log says that its bytes came from another table
+    (`tokenizer_kind=token_table`), the function is only a builder in the code: it stands for nothing without that table
+    in --shards, which PG103 compares. The report says how the code was held; without any isolation nothing runs,
+    and with limits alone only when `--allow-limits-only` is given.
     Where the logged score implies the true bytes, a wrong table is only flagged: scripts have been damaged after a run.
 
     Fix: control, unknown and unused pieces 0; byte pieces 1; other pieces their UTF-8 bytes without a leading U+2581;
@@ -83,6 +87,15 @@ def own_table(evidence: Evidence) -> Iterator[Finding]:
 
 def _run(evidence: Evidence, builder: Builder, adds: bool, where: str) -> Iterator[Finding]:
     held = level()
+    if held == "limits" and not evidence.allow_limits_only:
+        says = f"{builder.function} was not run: here only limits would hold it, no walls of the kernel"
+        yield unchecked(says, where, "install bubblewrap, or say --allow-limits-only to run it all the same")
+        return
+    other = another_table(evidence)
+    if other and not any(find_table(place) for place in (evidence.shards, evidence.path) if place):
+        says = f"{builder.function} is a builder in the code, but {other}: what it counts is no proof of that table"
+        yield unchecked(says, where, "give --shards that hold the table of the run")
+        return
     names = []
     note = ""
     for name, model in models(evidence):
@@ -90,6 +103,11 @@ def _run(evidence: Evidence, builder: Builder, adds: bool, where: str) -> Iterat
         if own is None:
             return
         differences, note = compare(own, model, adds)
+        if differences and other:
+            one = differences[0]
+            says = f"{builder.function} counts {one.count:,} ids of {name} wrong ({one.cause}), but it is a builder in"
+            yield unchecked(f"{says} the code, and {other}", where, "ship the code that made the table of the run")
+            return
         if differences and scored_right(evidence):
             one = differences[0]
             says = (
@@ -110,10 +128,21 @@ def _run(evidence: Evidence, builder: Builder, adds: bool, where: str) -> Iterat
             return
         names.append(f"{len(model.pieces):,} ids of {name}")
     says = f"{builder.function} counts {' and '.join(names)} as the official table does"
+    if other:
+        says = f"{says}; it is a builder in the code, and {other}, which PG103 holds to the tokenizer, not this rule"
     if note:
         yield unchecked(f"{says}, but {note}", where, "mark control, unknown and unused pieces as boundaries")
     else:
         yield passed(says, where, HOLDS + SAYS[held])
+
+
+def another_table(evidence: Evidence) -> str:
+    """What a log says it counted bytes with, when that is not a SentencePiece model that a builder reads; '' if not."""
+    for log in evidence.submission.logs:
+        kind = log.fact("tokenizer_kind")
+        if kind is not None and kind.lower() not in ("sentencepiece", "spm", "sp"):
+            return f"{log.name} says tokenizer_kind={kind}"
+    return ""
 
 
 def scored_right(evidence: Evidence) -> bool:

@@ -11,10 +11,15 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import AuditError
 
+if TYPE_CHECKING:
+    from .finding import Report
+
 GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
+MOST_TOKENS = 1 << 20  # the longest sequence or stride that is no slip of the hand
 
 
 def place(word: str) -> Path:
@@ -51,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--stride", type=int, metavar="N", help="sliding-window stride, tokens")
     made.add_argument(
+        "--allow-limits-only",
+        action="store_true",
+        help="run a submission's byte table even where only resource limits hold it (no bwrap, no unshare)",
+    )
+    made.add_argument(
         "--format", choices=("text", "json", "markdown", "html"), default="text", help="how to write the report"
     )
     made.add_argument("--json", action="store_true", help="the same as --format json")
@@ -61,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _given(options: argparse.Namespace) -> None:
+    """What was named is there, readable at its start, and no nonsense. Raises AuditError."""
+    from .documents import read_documents
+    from .tokenizer_files import open_tokenizer
+
     for name in ("docs", "shards", "tokenizer", "sidecar"):
         given = getattr(options, name)
         if given is not None and not given.exists():
@@ -71,6 +85,25 @@ def _given(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise AuditError(f"--{name.replace('_', '-')} {value}: wanted at least 1 {unit}.")
+        if value is not None and unit == "token" and value > MOST_TOKENS:
+            raise AuditError(f"--{name.replace('_', '-')} {value}: wanted at most {MOST_TOKENS:,} tokens.")
+    if options.seq_len and options.stride and options.stride > options.seq_len:
+        raise AuditError(
+            f"--stride {options.stride}: a window of {options.seq_len} tokens would skip targets; wanted at most that."
+        )
+    if options.tokenizer is not None:
+        open_tokenizer(options.tokenizer)
+    if options.docs is not None:
+        next(read_documents(options.docs), None)
+
+
+def _named(options: argparse.Namespace, reports: "list[Report]") -> None:
+    """A file that the user named and that cannot be read to its end ends the audit, said once. Raises AuditError."""
+    for given in (options.docs, options.tokenizer):
+        start = f"could not be checked: {given}:"
+        for finding in (one for report in reports for one in report.findings if given is not None):
+            if finding.says.startswith(start):
+                raise AuditError(finding.says.removeprefix("could not be checked: "))
 
 
 def write_aside(target: Path, text: str) -> None:
@@ -119,11 +152,13 @@ def run(options: argparse.Namespace) -> int:
                 options.seq_len,
                 options.stride,
                 options.documents,
+                options.allow_limits_only,
             ),
             only,
         )
         for path in options.paths
     ]
+    _named(options, reports)
     kind = "json" if options.json else options.format
     if kind == "text":
         colour = options.out is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -43,6 +43,7 @@ class Evidence:
     `text`, `shards` the folder with `fineweb_val_*.bin`, `tokenizer` a `.model`, `tokenizer.json`, tiktoken ranks or
     `.npz` table, `sidecar` per-token bytes of the validation shards, `seq_len` and `stride` of the evaluation in
     tokens, `documents` how many first documents are validation (None: as many as the shards hold).
+    `allow_limits_only` lets a submission's function run where neither bubblewrap nor namespaces work.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Evidence:
     seq_len: int | None = None
     stride: int | None = None
     documents: int | None = None
+    allow_limits_only: bool = False
 
     @cached_property
     def submission(self) -> Submission:

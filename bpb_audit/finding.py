@@ -81,7 +81,7 @@ class Report:
 
     `claimed_bpb` bits per byte as the submission claims it (None: no claim), `corrected_bpb` the score by the best
     evidence at hand (None: nothing to correct it with), `basis` on what bytes that stands, `isolation` how a
-    stranger's code was held when it ran.
+    stranger's code was held when it ran, `logged_bpb` what the log ends with (for a submission that claims nothing).
     """
 
     path: str
@@ -90,6 +90,7 @@ class Report:
     corrected_bpb: float | None = None
     basis: str = ""
     isolation: str = ""
+    logged_bpb: float | None = None
 
     def count(self, verdict: Verdict) -> int:
         """How many findings carry this verdict."""

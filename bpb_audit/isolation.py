@@ -1,8 +1,11 @@
 """How a stranger's function is held when it runs: the strongest level that a probe shows to work here.
 
     bubblewrap   own namespaces, no network, file system read-only (`bwrap --unshare-all`)
-    namespaces   own user, network, process and mount namespaces (`unshare`), no network
-    limits       resource limits and refused system calls inside the process only
+    namespaces   own user, network, IPC and process namespaces (`unshare`): no network, no signals to processes
+                 outside. No mount namespace: files are those of the user who audits, and only what stands below
+                 keeps them from being written
+    limits       resource limits and refused system calls inside the process only: no wall that the kernel keeps, so
+                 rules run no stranger's code at this level unless `--allow-limits-only` says so
 
 Limits (CPU seconds, memory, no file writes, no processes, no sockets, wall clock, size of the answer) are put on at
 every level. Where not even limits can be had, nothing is run.
@@ -40,7 +43,7 @@ UNSHARE: tuple[str, ...] = ("unshare", "--user", "--net", "--ipc", "--pid", "--f
 LEVELS: dict[str, tuple[str, ...]] = {"bubblewrap": BWRAP, "namespaces": UNSHARE, "limits": ()}
 SAYS = {
     "bubblewrap": "bubblewrap (own namespaces, no network, read-only files), resource limits",
-    "namespaces": "own user, network and process namespaces (no network), resource limits",
+    "namespaces": "own user, network, IPC and process namespaces (no network; files not apart), resource limits",
     "limits": "resource limits and refused system calls only (neither bwrap nor unshare works here)",
     "none": "none: resource limits cannot be set here, so no code was run",
 }

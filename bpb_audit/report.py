@@ -38,8 +38,10 @@ def tally(report: Report) -> str:
 
 
 def score_line(report: Report) -> str:
-    """The claim beside the score on the best evidence, in one sentence."""
-    claimed = "no score is claimed" if report.claimed_bpb is None else f"claimed {report.claimed_bpb:.8g} bits per byte"
+    """The claim beside the score on the best evidence, in one sentence; the basis says where the loss is from."""
+    claimed = "no claim" if report.claimed_bpb is None else f"claimed {report.claimed_bpb:.8g} bits per byte"
+    if report.claimed_bpb is None and report.logged_bpb is not None:
+        claimed = f"no claim; the log says {report.logged_bpb:.8g} bits per byte"
     if report.corrected_bpb is None:
         return f"{claimed}; nothing to recompute it from."
     return f"{claimed}; {report.corrected_bpb:.8g} on {report.basis}."
@@ -66,9 +68,9 @@ def as_text(reports: list[Report], colour: bool = False) -> str:
                 verdict = f"\x1b[{COLOURS[one.verdict]}m{verdict}\x1b[0m"
             lines.append(f"{one.rule} {verdict} {printable(one.says)}")
             lines += [f"      {name}: {printable(value)}" for name, value in _details(one)]
-        lines.append(f"score: {score_line(report)}")
+        lines.append(f"score: {printable(score_line(report))}")
         if report.isolation:
-            lines.append(f"isolation: {report.isolation}")
+            lines.append(f"isolation: {printable(report.isolation)}")
         failed = next((one.rule for one in sorted_findings(report) if one.verdict is not Verdict.PASS), None)
         hint = f" `pglab audit --explain {failed}` says what a rule wants." if failed else ""
         lines += [f"{tally(report)}.{hint}", ""]
@@ -81,14 +83,20 @@ def printable(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    text = printable(text.replace("\n", " "))
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _code(path: str) -> str:
+    """A path as code, whatever quotes or control characters its name holds."""
+    return f"`{printable(path).replace('`', chr(0xFFFD))}`"
 
 
 def as_markdown(reports: list[Report]) -> str:
     """A table a path, to paste into a pull request."""
     lines: list[str] = []
     for report in reports:
-        lines += [f"## Audit of `{report.path}`", "", f"{tally(report)}. {score_line(report)}", ""]
+        lines += [f"## Audit of {_code(report.path)}", "", f"{tally(report)}. {_cell(score_line(report))}", ""]
         lines += ["| rule | verdict | finding | found | expected | where | fix |", "|---|---|---|---|---|---|---|"]
         for one in sorted_findings(report):
             cells = (one.rule, one.verdict.value, one.says, one.found, one.expected, one.where, one.fix)
@@ -107,6 +115,11 @@ dd{margin:0;overflow-wrap:anywhere} @media(prefers-color-scheme:dark){body{backg
 """
 
 
+def _page(text: str) -> str:
+    """Text for a page: no control characters, no markup."""
+    return html.escape(printable(text))
+
+
 def as_html(reports: list[Report]) -> str:
     """One static page, no scripts, nothing loaded from elsewhere."""
     parts = [
@@ -114,13 +127,13 @@ def as_html(reports: list[Report]) -> str:
         f"<title>Audit of bits per byte</title><style>{STYLE}</style><h1>Audit of bits per byte</h1>",
     ]
     for report in reports:
-        parts.append(f"<h2>{html.escape(report.path)}</h2><p>{html.escape(score_line(report))}</p>")
-        held = f"; isolation: {html.escape(report.isolation)}" if report.isolation else ""
+        parts.append(f"<h2>{_page(report.path)}</h2><p>{_page(score_line(report))}</p>")
+        held = f"; isolation: {_page(report.isolation)}" if report.isolation else ""
         parts.append(f"<p class=tally>{tally(report)}{held}</p>")
         for one in sorted_findings(report):
-            rows = "".join(f"<dt>{name}<dd>{html.escape(value)}" for name, value in _details(one))
+            rows = "".join(f"<dt>{name}<dd>{_page(value)}" for name, value in _details(one))
             parts.append(
                 f"<article class={one.verdict.value}><b class=v>{one.rule} {one.verdict.value}</b> "
-                f"{html.escape(one.says)}<dl>{rows}</dl></article>"
+                f"{_page(one.says)}<dl>{rows}</dl></article>"
             )
     return "\n".join(parts) + "\n</html>\n"

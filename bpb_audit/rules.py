@@ -101,7 +101,9 @@ def pages() -> str:
     """RULES.md: every rule's page, by code. Generated with `python -m bpb_audit --explain all`."""
     head = (
         "# The rules\n\nGenerated from their docstrings: `python -m bpb_audit --explain all > bpb_audit/RULES.md`.\n"
-        "Verdicts: PASS (evidence agrees), FAIL (evidence contradicts), UNCHECKED (no evidence; never a pass).\n"
+        "Verdicts: PASS (evidence agrees), FAIL (evidence contradicts), UNCHECKED (no evidence; never a pass).\n\n"
+        "Bytes are recounted; the loss is taken from the log, not evaluated again. Behaviour probes of a scorer are\n"
+        "`bpb_audit.behaviour` (PG51x), called with the scorer itself.\n"
     )
     parts = [f"\n## {one.code} {one.title}\n\n{one.page}\n" for one in documented()]
     return head + "".join(parts)

@@ -1,4 +1,7 @@
-"""The score once more, from the logged loss and the best bytes at hand, with both denominators named."""
+"""The score once more, from the logged loss and the best bytes at hand, with both denominators named.
+
+The bytes are recounted; the loss is taken from the log and is not evaluated again, and every basis says so.
+"""
 
 from .context import context_of, recounted
 from .evidence import Evidence
@@ -6,6 +9,9 @@ from .inversion import LN2, Match, judge, of_metric
 from .log_lines import Metric
 from .log_reader import Log
 from .matching import find, headline, scores_of
+
+LOSS_RECOUNTED = "bytes recounted; the loss is taken from the log, not evaluated again"
+LOSS_LOGGED = "bytes held to the published split, not recounted; the loss is taken from the log, not evaluated again"
 
 
 def _chosen(evidence: Evidence) -> list[tuple[Log, Metric]]:
@@ -36,7 +42,7 @@ def recomputed(evidence: Evidence) -> tuple[float | None, str]:
             return None, ""
         both = ", ".join(f"bpb_{kind} {loss / LN2 / one.bytes_per_token:.6f}" for kind, one in references)
         one = references[0][1]
-        return loss / LN2 / one.bytes_per_token, f"{one.basis} ({both})"
+        return loss / LN2 / one.bytes_per_token, f"{one.basis} ({both}); {LOSS_RECOUNTED}"
     reference = None
     for log, metric in hits:
         context = context_of(log, evidence.submission)
@@ -50,4 +56,4 @@ def recomputed(evidence: Evidence) -> tuple[float | None, str]:
         return None, ""
     mean = sum(float(metric.bpb) for _, metric in hits) / len(hits)
     runs = f", mean of {len(hits)} runs" if len(hits) > 1 else ""
-    return mean, f"the logged score{runs}; its bytes agree with {reference.basis}"
+    return mean, f"the logged score{runs}; its bytes agree with {reference.basis}; {LOSS_LOGGED}"

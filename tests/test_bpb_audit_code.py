@@ -265,3 +265,17 @@ def test_the_probe_has_one_piece_of_every_kind() -> None:
     model = probe_model()
     assert set(np.unique(model.types).tolist()) == {1, 2, 3, 4, 5, 6}
     assert json.dumps(list(model.pieces))
+
+
+@pytest.mark.parametrize("table", [TABLE, TABLE.replace("own[i] = 1\n", "own[i] = 6\n")], ids=["right", "wrong"])
+def test_a_builder_that_the_log_did_not_use_proves_nothing(tmp_path: Path, table: str) -> None:
+    folder = write(tmp_path / "record", [Run(table=table)])
+    log = folder / "train.log"
+    log.write_text(log.read_text(encoding="utf-8").replace("kind=sentencepiece", "kind=token_table"), encoding="utf-8")
+    [told] = judged(folder, "PG301").findings
+    assert told.verdict is Verdict.UNCHECKED
+    assert "a builder in the code" in told.says
+    np.savez(folder / "token_table.npz", base_bytes=np.zeros(4, np.uint16))
+    [told] = judged(folder, "PG301").findings
+    assert told.verdict is (Verdict.PASS if table == TABLE else Verdict.UNCHECKED)
+    assert "a builder in the code" in told.says

@@ -39,10 +39,17 @@ def test_json_has_the_published_shape(record: Path, capsys: pytest.CaptureFixtur
     assert two == [one, one]
 
 
+def broken(folder: Path) -> Path:
+    """Documents of which the first cannot be read."""
+    place = folder / "docs.jsonl"
+    place.write_text('{"text": null}\n{"text": "b"}\n', encoding="utf-8")
+    return place
+
+
 def test_exit_statuses(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(record), "--only", "PG121", "--only", "PG402"]) == 0
-    broken = write(tmp_path / "broken", [Run(bytes=BYTES * 1.1667)])
-    assert main([str(broken), "--only", "pg121"]) == 1
+    wrong = write(tmp_path / "broken", [Run(bytes=BYTES * 1.1667)])
+    assert main([str(wrong), "--only", "pg121"]) == 1
     assert "twice" in capsys.readouterr().out
     assert main([str(record)]) == 1  # something stays unchecked
     capsys.readouterr()
@@ -56,6 +63,12 @@ def test_exit_statuses(record: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         [str(record), "--docs", ""],
         [str(record), "--documents", "0"],
         [str(record), "--documents", "many"],
+        [str(record), "--seq-len", "1000000000"],
+        [str(record), "--stride", "99999999"],
+        [str(record), "--seq-len", "1024", "--stride", "2048"],
+        [str(record), "--docs", str(record / "README.md")],
+        [str(record), "--tokenizer", str(record / "README.md")],
+        [str(record), "--docs", str(broken(tmp_path))],
         [str(record), "--only", "PG511"],
         [str(record), "--only", "PG000"],
         ["--explain", "PG000"],
@@ -115,6 +128,29 @@ def test_a_strangers_words_do_no_harm() -> None:
     assert len(rows) == 2
     assert all(len(row.replace("\\\\", "").replace("\\|", "").split("|")) == 9 for row in rows)
     assert json.loads(as_json([report]))["findings"][0]["says"] == NASTY.says
+
+
+def test_control_characters_of_a_file_name_reach_no_report() -> None:
+    nasty = "tr\x1b[2J`<script>\n.log"
+    report = Report(nasty, (Finding("PG999", Verdict.FAIL, nasty, nasty),), None, 1.2, nasty, nasty)
+    for text in (as_text([report]), as_markdown([report]), as_html([report])):
+        assert not any(c.isprintable() is False and c != "\n" for c in text)
+        assert "[2J" in text
+    assert "`<script>" not in as_markdown([report])
+    assert "<script>" not in as_html([report])
+
+
+def test_a_score_is_only_called_claimed_when_it_is(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(record)])
+    said = capsys.readouterr().out
+    assert "score: claimed 1.22" in said
+    assert "the loss is taken from the log, not evaluated again" in said
+    place = record / "submission.json"
+    place.write_text('{"name": "A run", "val_bpb": "1.9"}', encoding="utf-8")
+    main([str(record)])
+    assert "score: no claim; the log says 1.22" in capsys.readouterr().out
+    main([str(record), "--json"])
+    assert json.loads(capsys.readouterr().out)["claimed_bpb"] is None
 
 
 def test_failures_come_first_and_colour_only_where_asked() -> None:

@@ -157,7 +157,12 @@ def test_the_report_names_the_level_and_the_refusal(held: str, tmp_path: Path) -
     from tests.audit_submissions import Run, write
 
     record = write(tmp_path / "record", [Run()])
-    honest = audit(Evidence(record), ("PG301",))
+    if held == "limits":
+        refused = audit(Evidence(record), ("PG301",))
+        assert not refused.isolation
+        assert ["--allow-limits-only" in one.fix for one in refused.findings] == [True]
+        assert refused.count(Verdict.UNCHECKED) == 1
+    honest = audit(Evidence(record, allow_limits_only=True), ("PG301",))
     assert honest.isolation == SAYS[held]
     script = record / "train_gpt.py"
     text = script.read_text(encoding="utf-8")
@@ -165,7 +170,7 @@ def test_the_report_names_the_level_and_the_refusal(held: str, tmp_path: Path) -
     head = text.index("def build_tables(")
     body = text.index("\n", text.index(":\n", head)) + 1
     script.write_text(text[:body] + f"    open({str(target)!r}, 'w').write('x')\n" + text[body:], encoding="utf-8")
-    hostile = audit(Evidence(record), ("PG301",))
+    hostile = audit(Evidence(record, allow_limits_only=True), ("PG301",))
     assert not target.exists()
     [told] = [one for one in hostile.findings if "refuses open" in json.dumps(one.says)]
     assert told.verdict is Verdict.UNCHECKED
