@@ -4,7 +4,7 @@
   fault from another text.
 - A validation document inside the training shards has the same ids there, so documents are compared by a hash of their
   ids; and as one changed token changes that hash, by sampled windows of 64 tokens too (windows.py). One pass over the
-  training shards; memory is that of the validation windows, some 120 MB for 62 million tokens.
+  training shards; memory is that of the validation windows, some 270 MB in all for 62 million tokens.
 - A BPE encoder merges neighbours until it cannot. Shards that hold neighbours this vocabulary would have merged were
   not made with it; the share of such pairs tells a wrong pair even when every id is in range and every byte decodes.
 """
