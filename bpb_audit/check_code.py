@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .builder_finder import Builder, find_builders, space_added
 from .check_inversion import right
+from .check_source import claimed_logs
 from .code_signs import signs
 from .context import context_of
 from .errors import AuditError
@@ -138,7 +139,7 @@ def _run(evidence: Evidence, builder: Builder, adds: bool, where: str) -> Iterat
 
 def another_table(evidence: Evidence) -> str:
     """What a log says it counted bytes with, when that is not a SentencePiece model that a builder reads; '' if not."""
-    for log in evidence.submission.logs:
+    for log in claimed_logs(evidence.submission):
         kind = log.fact("tokenizer_kind")
         if kind is not None and kind.lower() not in ("sentencepiece", "spm", "sp"):
             return f"{log.name} says tokenizer_kind={kind}"

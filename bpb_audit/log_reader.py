@@ -243,7 +243,7 @@ class _Recoded(io.RawIOBase):
     def __init__(self, head: bytes, file: BinaryIO) -> None:
         self.file, self.left = file, head
         self.decoder = codecs.getincrementaldecoder("utf-16")("replace")
-        self.ready = b""
+        self.ready, self.taken = b"", 0
 
     def readable(self) -> bool:
         return True
@@ -252,6 +252,7 @@ class _Recoded(io.RawIOBase):
         room = memoryview(buffer)
         while not self.ready:
             data, self.left = self.left or self.file.read(LINE_BYTES), b""
+            self.taken += len(data)
             self.ready = self.decoder.decode(data, final=not data).encode("utf-8", "replace")
             if not data:
                 break
@@ -273,17 +274,18 @@ def read_stream(file: BinaryIO, name: str) -> Log:
     """The same from an open binary stream. Any bytes give a Log; it may hold nothing."""
     state = _Pass()
     line = size = 0
-    cut = False
+    cut, wide = False, None
     head = file.readline(LINE_BYTES)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        file = io.BufferedReader(_Recoded(head, file))
+        wide = _Recoded(head, file)
+        file = io.BufferedReader(wide)
         head = file.readline(LINE_BYTES)
-    head = head.removeprefix(codecs.BOM_UTF8)
     for piece in itertools.chain([head] if head else [], iter(lambda: file.readline(LINE_BYTES), b"")):
         size += len(piece)
         if not cut:
             line += 1
-            state.feed(line, piece.rstrip(b"\r\n").decode("utf-8", "replace").rpartition("\r")[2])
+            text = piece.removeprefix(codecs.BOM_UTF8) if line == 1 else piece
+            state.feed(line, text.rstrip(b"\r\n").decode("utf-8", "replace").rpartition("\r")[2])
         cut = not piece.endswith(b"\n")
     state.finish()
-    return state.result(name, line, size)
+    return state.result(name, line, wide.taken if wide else size)

@@ -253,7 +253,9 @@ def test_a_log_with_a_byte_order_mark_is_read(encoding: str) -> None:
     log = read_stream(io.BytesIO(b"\xfe\xff" + data if encoding == "utf-16-be" else data), "train.log")
     assert [str(one.bpb) for one in log.metrics] == ["1.2244", "1.5"]
     assert log.seed_values == [42]
-    assert read_stream(io.BytesIO(b"\xff\xfe\x41"), "odd").metrics == []
+    assert log.bytes == len(data) + 2 * (encoding == "utf-16-be")
+    assert read_stream(io.BytesIO(b"\xff\xfe\x41"), "odd").bytes == 3
+    assert read_stream(io.BytesIO(b"\xef\xbb\xbf"), "mark").bytes == 3
 
 
 def test_a_seed_far_along_a_line_of_settings_is_found() -> None:
