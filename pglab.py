@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("pglab_doctor:doctor", "Versions, devices, and packages that answer to one of our names."),
     "corpus": ("tokenizers_lab.cli:corpus", "Documents: fetch the embedded text or your own, split for validation."),
     "vocab": ("tokenizers_lab.cli:vocab", "Build vocabularies and compare them."),
-    "shards": ("tokenizers_lab.cli:shards", "Write and verify token shards, with every byte accounted for."),
+    "shards": ("tokenizers_lab.cli_shards:shards", "Write and verify token shards, with every byte accounted for."),
     "codec": ("compress.cli:codec", "Pack trained weights and compare codec sizes."),
     "model": ("model.cli:model", "Train, evaluate and bundle the standard GPT."),
     "record": ("records.cli:record", "A submission's life: new, pack, check, significance, rank, site, report."),

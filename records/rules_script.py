@@ -1,4 +1,4 @@
-"""RC5xx: the script: does it compile, what does it import, does it reach for the network or for files elsewhere."""
+"""Rules of the script (RC5xx): does it compile, what does it import, does it reach for a network or files elsewhere."""
 
 import ast
 import re

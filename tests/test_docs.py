@@ -27,7 +27,10 @@ def first_words(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         text = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].replace("\n", " ")
-        return re.split(r"(?<=[.:;])\s", text)[0].rstrip(".:;")
+        words, *rest = re.split(r"(?<=[.:;])\s", text)
+        while rest and len(words) <= 15:  # a code or a name alone says nothing
+            words += " " + rest.pop(0)
+        return words.rstrip(".:;")
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
 
 
