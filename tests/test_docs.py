@@ -28,7 +28,7 @@ def first_words(path: Path) -> str:
     if path.suffix == ".py":
         text = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].replace("\n", " ")
         words, *rest = re.split(r"(?<=[.:;])\s", text)
-        while rest and len(words) <= 15:  # a code or a name alone says nothing
+        while rest and len(words.rstrip(".:;")) <= 15:  # a code or a name alone says nothing
             words += " " + rest.pop(0)
         return words.rstrip(".:;")
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
