@@ -9,10 +9,10 @@ Exit status: 0 every finding passes, 1 something failed or could not be checked,
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .aside import write_aside
 from .errors import AuditError
 
 if TYPE_CHECKING:
@@ -106,20 +106,6 @@ def _named(options: argparse.Namespace, reports: "list[Report]") -> None:
                 raise AuditError(finding.says.removeprefix("could not be checked: "))
 
 
-def write_aside(target: Path, text: str) -> None:
-    """Write a file whole or not at all: aside, flushed to disk, renamed."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def run(options: argparse.Namespace) -> int:
     """Audit what was asked for. Raises AuditError for what cannot be run."""
     from .audit import audit
@@ -166,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         text = {"json": as_json, "markdown": as_markdown, "html": as_html}[kind](reports)
     if options.out is not None:
-        write_aside(options.out, text)
+        write_aside(options.out, text.encode("utf-8"))
         print(f"written: {options.out}", file=sys.stderr)
     else:
         sys.stdout.write(text)

@@ -8,12 +8,11 @@ The file is the same bytes for the same sources: entries are sorted and carry on
 
 import argparse
 import io
-import os
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
+from .aside import write_aside
 from .errors import AuditError
 
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -36,20 +35,8 @@ def build(place: Path) -> int:
     """Write the zipapp whole or not at all; returns its size in bytes. Raises AuditError when `place` is a folder."""
     if place.is_dir():
         raise AuditError(f"{place}: is a folder, wanted the name of a file to write. Try: {place / 'bpb-audit.pyz'}")
-    data = archive(Path(__file__).parent)
     place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o755)
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return len(data)
+    return write_aside(place, archive(Path(__file__).parent), 0o755)
 
 
 def main(argv: list[str]) -> int:

@@ -15,11 +15,12 @@ import base64
 import builtins
 import dis
 import lzma
-import os
 import pprint
 import types
 from collections.abc import Mapping
 from pathlib import Path
+
+from compress.aside import write_aside
 
 from .bundle_source import ROOMS, Source, read_source, refuse
 from .errors import ModelError
@@ -208,15 +209,8 @@ def packed(text: str) -> str:
 def write_bundle(recipe: Path, out: Path, *, pack: bool = False) -> int:
     """Write the script of a recipe (TOML) to `out`, aside first; returns its size in bytes. Raises ModelError."""
     text = recipe_bundle(recipe)
-    data = (packed(text) if pack else text).encode()
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(out.name + ".tmp")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(out)
-    return out.stat().st_size
+    return write_aside(out, (packed(text) if pack else text).encode())
 
 
 def recipe_bundle(recipe: Path) -> str:

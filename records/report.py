@@ -4,10 +4,10 @@ The page is one HTML file without scripts and without anything from outside: it 
 opened in ten years. Everything on it is read from the files of the run folder; what is not there is said to be absent.
 """
 
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+
+from bpb_audit.aside import write_aside
 
 from .errors import RecordError
 from .page import HOME, render
@@ -39,18 +39,7 @@ def write_report(run: Path, out: Path) -> int:
         raise RecordError(f"{run}: no such folder. Give the folder of a run, as `pglab tour` makes one.")
     text = page(run)
     out.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=".report-", dir=out.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).chmod(0o644)
-        Path(aside).replace(out)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    return out.stat().st_size
+    return write_aside(out, text.encode("utf-8"))
 
 
 def page(run: Path) -> str:

@@ -1,0 +1,21 @@
+"""Writing a file so that nobody ever sees half of it: a temporary neighbour, forced to the disk, then renamed."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_aside(place: Path, data: bytes, mode: int = 0o644) -> int:
+    """Write `data` to `place` in one visible step; returns its size in bytes. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(place)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return len(data)
