@@ -87,8 +87,15 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         q, k, v = self.project(x, cos, sin)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.heads != self.kv_heads)
+        y = self.attend(q, k, v)
         return self.proj(y.transpose(1, 2).reshape(x.shape))  # (B, T, C)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What each query finds up to its own position, `(B, H, T, D)`: all that a position takes from other ones.
+
+        `incremental` puts its own in this place, with the keys and values of earlier steps.
+        """
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.heads != self.kv_heads)
 
 
 class Perceptron(nn.Module):
@@ -176,7 +183,10 @@ class GPT(nn.Module):
 
     def logits(self, ids: Tensor) -> Tensor:
         """Soft-capped float32 logits. int64 `(B, T)` -> `(B, T, V)`."""
-        x = self.hidden(ids)
+        return self.head(self.hidden(ids))
+
+    def head(self, x: Tensor) -> Tensor:
+        """The logits of what `hidden` gives. `(..., C)` -> `(..., V)`, float32, or float64 in a float64 model."""
         raw = F.linear(x, self.tok_emb.weight.to(x.dtype)) if self.lm_head is None else self.lm_head(x)
         cap = self.config.logit_softcap
         capped = cap * torch.tanh(raw / cap)
