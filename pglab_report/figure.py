@@ -10,7 +10,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-# marker colour -> CSS variable of report.css
+# marker colour -> CSS variable of the page
 INK = {
     "#010101": "var(--ink)",
     "#020202": "var(--soft)",
@@ -19,8 +19,12 @@ INK = {
     "#050505": "var(--two)",
     "#060606": "var(--three)",
     "#070707": "var(--paper)",
+    "#080808": "var(--four)",
+    "#090909": "var(--five)",
+    "#0a0a0a": "var(--six)",
 }
-TEXT, SOFT, LINE, ONE, TWO, THREE, PAPER = INK
+TEXT, SOFT, LINE, ONE, TWO, THREE, PAPER, FOUR, FIVE, SIX = INK
+COLOURS = (ONE, TWO, FOUR, FIVE, SIX, THREE)  # of series, in their order
 Draw = Callable[[Any, Any, bool], None]  # (figure, axes, narrow)
 
 
@@ -75,7 +79,9 @@ def clean(text: str, alt: str) -> str:
     for marker, variable in INK.items():
         text = text.replace(marker, variable)
     label = escape(alt, quote=True)
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}" class="plot"', 1).strip()
+    text = text.replace("<svg", f'<svg role="img" aria-label="{label}" class="plot"', 1).strip()
+    head, rest = text.split(">", 1)
+    return f"{head}><desc>{escape(alt)}</desc>{rest}"
 
 
 def shorthand(value: str) -> str:
