@@ -159,6 +159,7 @@ KINDS: dict[str, Kind] = {
     "unigram": _over_bytes("unigram", "unigram over bytes, GPT-2 split; lossless"),
     "wordpiece": _over_bytes("wordpiece", "tokens of bpe, always the longest that fits; lossless"),
     "wordpiece_pruned": _over_bytes("wordpiece_pruned", "wordpiece without its least used tokens; lossless"),
+    "superword": _over_bytes("superword", "byte-level BPE whose last merges join words; lossless"),
     "sp_unigram": Kind(MODEL, "SentencePiece unigram with the challenge's options", *_spm("UNIGRAM"), _open_spm),
     "sp_unigram_lossless": Kind(
         MODEL, "SentencePiece unigram that changes no text", *_spm("UNIGRAM_LOSSLESS"), _open_spm
