@@ -1,67 +1,91 @@
 """Scoring one token at a time, with keys and values kept: what a decoder does that cannot see the future.
 
 The lossless proof needs a model that predicts token t from tokens 0..t-1 and nothing else. `Incremental` steps S
-independent streams side by side; its logits are those of the parallel pass up to the order of additions (measured in
-float64: 1e-13). The shape of every product depends on the number of streams, so both ends of a proof must step equally
-many.
+independent rows side by side, each at a position of its own: a row can start anew or rest while others go on. It runs
+the model's own blocks on one position; only attention, the one place where positions meet, and the angles of the
+rotary embedding are exchanged for its own. So a switch of the model needs nothing here. In float64 the logits are those
+of the parallel pass up to the order of additions (measured: 1e-13).
 """
+
+import copy
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import ModelError
-from .gpt import GPT, Block, normed
+from .gpt import GPT, Attention
 
 
 class Incremental:
-    """S streams of at most `length` tokens through a model whose dtype is theirs."""
+    """S rows of at most `length` tokens through a copy of `model`, in the model's dtype and on its device."""
 
     def __init__(self, model: GPT, streams: int, length: int) -> None:
-        config, like = model.config, model.skip_weights  # of the dtype and on the device of the stream
-        width = config.model_dim // config.num_heads
-        shape = (config.num_layers, streams, config.num_kv_heads, length, width)
-        self.model, self.at = model, 0
-        self.keys, self.values = like.new_empty(shape), like.new_empty(shape)  # (L, S, K, T, D)
-        self.tables = [table.to(like.dtype) for table in model.rotary(length, like.device)]
+        self.model, self.length = copy.deepcopy(model).eval(), length
+        like = model.skip_weights
+        self.cos, self.sin = (table.to(like.dtype) for table in model.rotary(length, like.device))  # (T, D/2)
+        self.at = torch.zeros(streams, dtype=torch.int64, device=like.device)  # tokens that each row has taken
+        self.places = torch.arange(length, device=like.device)
+        self.past: list[tuple[Tensor, Tensor]] = []  # keys and values (S, K, T, D), in the order attention is called
+        self.calls = 0
+        self.common: int | None = 0  # the position of all rows of this step, if it is one
+        self.active = torch.ones(streams, dtype=torch.bool, device=like.device)
+        self.all_active = True
+        self.model.rotary = self.angles  # type: ignore[method-assign, assignment]
+        for part in self.model.modules():
+            if isinstance(part, Attention):
+                part.attend = self.attend  # type: ignore[method-assign]
 
     @torch.no_grad()
-    def step(self, ids: Tensor) -> Tensor:
-        """Logits of the next token, given one token more. int64 `(S,)` -> `(S, V)`. ModelError beyond `length`."""
-        if self.at >= self.keys.size(3):
-            raise ModelError(f"{self.at:,} tokens were stepped, as many as this was made for; make a longer one.")
-        model = self.model
-        cos, sin = (table[self.at : self.at + 1] for table in self.tables)  # (1, D/2)
-        x0 = x = normed(model.tok_emb(ids[:, None]))  # (S, 1, C)
-        kept: list[Tensor] = []
-        for index, block in enumerate(model.blocks):
-            assert isinstance(block, Block)
-            later = index - model.early
-            if later >= 0 and kept:
-                x = x + model.skip_weights[later].to(x.dtype) * kept.pop()
-            x = self.through(block, index, x, x0, cos, sin)
-            if later < 0:
-                kept.append(x)
-        self.at += 1
-        x = normed(x)[:, 0]  # (S, C)
-        head = model.tok_emb.weight if model.lm_head is None else model.lm_head.weight
-        cap = model.config.logit_softcap
-        return cap * torch.tanh(F.linear(x, head.to(x.dtype)) / cap)
+    def step(self, ids: Tensor, fresh: Tensor | None = None, active: Tensor | None = None) -> Tensor:
+        """Logits of the next token, given one token more. int64 `(S,)` -> `(S, V)`.
 
-    def through(self, block: Block, index: int, x: Tensor, x0: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """One block for one position; its key and value are kept. x, x0: `(S, 1, C)`."""
-        mix = block.resid_mix.to(x.dtype)
-        x = mix[0] * x + mix[1] * x0
-        q, k, v = block.attn.project(block.read(x), cos, sin)  # (S, H, 1, D), (S, K, 1, D)
-        self.keys[index, :, :, self.at] = k[:, :, 0]
-        self.values[index, :, :, self.at] = v[:, :, 0]
-        past = slice(self.at + 1)
-        grouped = block.attn.heads != block.attn.kv_heads
-        y = F.scaled_dot_product_attention(
-            q, self.keys[index, :, :, past], self.values[index, :, :, past], enable_gqa=grouped
-        )
-        x = x + block.attn_scale.to(x.dtype) * block.attn.proj(y.transpose(1, 2).reshape(x.shape))
-        return x + block.mlp_scale.to(x.dtype) * block.mlp(block.read(x))
+        fresh: bool `(S,)`, rows that forget everything first; active: bool `(S,)`, rows that take their token (the
+        logits of others mean nothing, and they stay as they are). Raises ModelError beyond `length`.
+        """
+        if fresh is not None:
+            self.at.masked_fill_(fresh, 0)
+        self.active = torch.ones_like(self.at, dtype=torch.bool) if active is None else active
+        self.all_active = active is None or bool(active.all())
+        where = self.at if self.all_active else self.at[self.active]
+        if not where.numel():
+            raise ModelError("no row takes a token in this step; wanted at least one.")
+        first, last = int(where.min()), int(where.max())
+        if last >= self.length:
+            raise ModelError(f"{last:,} tokens were stepped, as many as this was made for; make a longer one.")
+        self.common, self.calls = first if first == last else None, 0
+        logits = self.model.head(self.model.hidden(ids[:, None]))[:, 0]  # (S, V)
+        self.at += self.active
+        return logits
+
+    def angles(self, _: int, __: torch.device) -> tuple[Tensor, Tensor]:
+        """cos and sin at each row's own position: `(1, D/2)`, or `(S, 1, 1, D/2)` when rows stand at several."""
+        if self.common is not None:
+            place = slice(self.common, self.common + 1)
+            return self.cos[place], self.sin[place]
+        at = self.at.clamp(max=self.length - 1)  # a resting row may be full
+        return self.cos[at][:, None, None], self.sin[at][:, None, None]
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """In the place of `Attention.attend`: q `(S, H, 1, D)` over this and the earlier k, v `(S, K, 1, D)`."""
+        if self.calls == len(self.past):  # zeros: what is masked must still be finite
+            shape = (k.size(0), k.size(1), self.length, k.size(3))
+            self.past.append((k.new_zeros(shape), v.new_zeros(shape)))
+        keys, values = self.past[self.calls]
+        self.calls += 1
+        if self.common is not None and self.all_active:
+            keys[:, :, self.common], values[:, :, self.common] = k[:, :, 0], v[:, :, 0]
+        else:
+            rows = self.active.nonzero()[:, 0]
+            at = self.at[rows]
+            keys[rows, :, at], values[rows, :, at] = k[rows, :, 0], v[rows, :, 0]
+        grouped = q.size(1) != k.size(1)
+        if self.common is not None:  # rows that rest read places of their own past, and nobody reads what they say
+            end = self.common + 1
+            return F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], enable_gqa=grouped)
+        end = int(self.at[self.active].max()) + 1
+        seen = (self.places[:end] <= self.at[:, None])[:, None, None]  # (S, 1, 1, end)
+        return F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], seen, enable_gqa=grouped)
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ Any file that `export.read_artifact` reads will do, the public `final_model.int8
 shape is the standard GPT's.
 """
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from .finish import score_words
 from .gpt import GPT
 from .windows import Windows, document_windows, score_windows, sequential_windows, sliding_windows
 
+EVAL_TOKENS = {"cpu": 4096, "cuda": 65_536}  # scored in one pass
+ARTIFACTS = ("final_model.pgc", "final_model.int8.ptz", "model.safetensors", "checkpoint/model.safetensors")
 BOS = 1  # the begin of a document, in every vocabulary of the challenge
 
 
@@ -44,13 +47,38 @@ def shape_of(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, object]:
         ) from None
 
 
+def artifact_in(place: Path) -> Path:
+    """The artifact in a run or record folder, or the file itself. Raises ModelError."""
+    if not place.is_dir():
+        return place
+    there = [place / name for name in ARTIFACTS if (place / name).is_file()]
+    if not there:
+        raise ModelError(f"{place}: no artifact in this folder; wanted one of {', '.join(ARTIFACTS)}, or the file.")
+    return there[0]
+
+
 def config_beside(artifact: Path) -> RunConfig:
-    """The configuration in the run folder of an artifact; the baseline's where there is none. Raises ModelError."""
+    """The configuration in the run or record folder of an artifact; the baseline's where none is. Raises ModelError."""
     for folder in (artifact.parent, artifact.parent.parent):
-        if (folder / "config.json").is_file() and (folder / "train.log").is_file():
-            path = folder / "config.json"
+        path, log = folder / "config.json", folder / "train.log"
+        if path.is_file() and log.is_file():
             return with_values(RunConfig(), read_config_file(path), str(path))
+        if log.is_file() and (said := config_in_log(log)):
+            return with_values(RunConfig(), said, f"{log}, the line config:")
     return RunConfig()
+
+
+def config_in_log(log: Path) -> dict[str, object] | None:
+    """What the line `config:{...}` of a log of ours says; None where there is none."""
+    with log.open("rb") as file:
+        for line in file:
+            if line.startswith(b'config:{"'):
+                try:
+                    value = json.loads(line[7:])
+                except (ValueError, RecursionError):
+                    return None
+                return value if isinstance(value, dict) else None
+    return None
 
 
 def load_model(artifact: Path, length: int) -> GPT:
@@ -97,5 +125,5 @@ def score_artifact(
     begin = time.perf_counter()
     if torch.cuda.is_available() and config.device != "cpu":
         model.to("cuda")
-    sums = score_windows(model, text, windows, 4096 if next(model.parameters()).device.type == "cpu" else 65_536)
+    sums = score_windows(model, text, windows, EVAL_TOKENS[next(model.parameters()).device.type])
     return score_words(sums, name, artifact.name, time.perf_counter() - begin)
