@@ -2,9 +2,9 @@
 
 The lossless proof needs a model that predicts token t from tokens 0..t-1 and nothing else. `Incremental` steps S
 independent rows side by side, each at a position of its own: a row can start anew or rest while others go on. It runs
-the model's own blocks on one position; only attention, the one place where positions meet, and the angles of the
-rotary embedding are exchanged for its own. So a switch of the model needs nothing here. In float64 the logits are those
-of the parallel pass up to the order of additions (measured: 1e-13).
+the model's own blocks on one position; only the three places where positions meet (`gpt` names them) are exchanged for
+its own, so a switch of the model needs nothing here. In float64 the logits are those of the parallel pass up to the
+order of additions (measured: 1e-13).
 """
 
 import copy
@@ -31,7 +31,9 @@ class Incremental:
         self.common: int | None = 0  # the position of all rows of this step, if it is one
         self.active = torch.ones(streams, dtype=torch.bool, device=like.device)
         self.all_active = True
+        self.before = torch.zeros(())  # what each row's last position was before the blocks, (S, 1, C)
         self.model.rotary = self.angles  # type: ignore[method-assign, assignment]
+        self.model.previous = self.earlier  # type: ignore[method-assign]
         for part in self.model.modules():
             if isinstance(part, Attention):
                 part.attend = self.attend  # type: ignore[method-assign]
@@ -65,6 +67,12 @@ class Incremental:
             return self.cos[place], self.sin[place]
         at = self.at.clamp(max=self.length - 1)  # a resting row may be full
         return self.cos[at][:, None, None], self.sin[at][:, None, None]
+
+    def earlier(self, x: Tensor) -> Tensor:
+        """In the place of `GPT.previous`: what each row's position before this one was. `(S, 1, C)` -> the same."""
+        before = self.before if self.before.dim() else torch.zeros_like(x)
+        self.before = torch.where(self.active[:, None, None], x, before)
+        return torch.where((self.at > 0)[:, None, None], before, 0.0)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """In the place of `Attention.attend`: q `(S, H, 1, D)` over this and the earlier k, v `(S, K, 1, D)`."""

@@ -34,6 +34,7 @@ class ReplayScorer:
         self.ids = torch.full((rows, length), FILLER, dtype=torch.int64, device=self.device)
         self.at = np.zeros(rows, np.int64)
         self.nats = np.zeros(rows)
+        self.scored = torch.zeros(rows, length)  # nats of each target of the last windows, as evaluated
 
     @torch.no_grad()
     def logits(self, ids: Tensor) -> Tensor:
@@ -63,8 +64,8 @@ class ReplayScorer:
         read[0, :, :n], read[1, :, :n] = given[:, :-1], given[:, 1:]
         real = torch.arange(self.length, device=self.device) < torch.from_numpy(lengths).to(self.device)[:, None]
         logits = self.logits(torch.where(real, read[0], FILLER))
-        nats = F.cross_entropy(logits.flatten(0, 1), read[1].flatten(), reduction="none").view_as(real)
-        self.nats = (nats.double() * real).sum(1).cpu().numpy()
+        self.scored = F.cross_entropy(logits.flatten(0, 1), read[1].flatten(), reduction="none").view_as(real)
+        self.nats = (self.scored.double() * real).sum(1).cpu().numpy()
         step = max(1, HEAD_BYTES // (8 * self.rows * self.model.config.vocab_size))
         for at in range(0, n, step):
             yield distances(logits[:, at : min(at + step, n)])
