@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tour": ("pglab_tour:tour", "The whole lab on real text, one station after the other, in a few minutes."),
     "doctor": ("pglab_doctor:doctor", "Versions, devices, and packages that answer to one of our names."),
     "corpus": ("tokenizers_lab.cli:corpus", "Documents: fetch the embedded text or your own, split for validation."),
+    "data": ("tokenizers_lab.cli_data:data", "Published exports, fetched and checked by hash."),
     "vocab": ("tokenizers_lab.cli:vocab", "Build vocabularies and compare them."),
     "shards": ("tokenizers_lab.cli_shards:shards", "Write and verify token shards, with every byte accounted for."),
     "codec": ("compress.cli:codec", "Pack trained weights and compare codec sizes."),

@@ -15,6 +15,7 @@ import pglab
 # @name stands for an input that is good; each in turn is replaced by every bad one. #name is an output.
 LINES = [
     "corpus write --out #folder --docs @docs",
+    "data download byte260 --out #folder",
     "vocab train bpe --docs @docs --out #folder --size 300",
     "vocab train sp_bpe --docs @docs --out #folder --size 300",
     "vocab compare @vocab --docs @docs",

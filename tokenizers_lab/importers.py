@@ -37,7 +37,18 @@ def _open_json(data: bytes, where: str) -> Tokenizer:
     return ForeignTokenizer(data, where)
 
 
-IMPORTED: dict[str, Open] = {"sp": _open_model, "sp_caseops": _open_caseops, "hf": _open_json}
+def _open_bytes(data: bytes, where: str) -> Tokenizer:
+    from .pure_bytes import from_file
+
+    return from_file(data, where)
+
+
+IMPORTED: dict[str, Open] = {
+    "sp": _open_model,
+    "sp_caseops": _open_caseops,
+    "hf": _open_json,
+    "bytes": _open_bytes,
+}
 
 
 def import_vocabulary(file: Path, out: Path, transform: str = "", split: str = "") -> Spec:
@@ -62,7 +73,7 @@ def import_vocabulary(file: Path, out: Path, transform: str = "", split: str = "
         kind, name, data = "hf", JSON, to_tokenizer_json(data, where, split)
         options["split"] = split
     elif start.startswith(b"{"):
-        kind, name = "hf", JSON
+        kind, name = "bytes" if b'"pure_byte"' in data[:1000] else "hf", JSON
     else:
         kind, name = "sp_caseops" if transform else "sp", MODEL
     tokenizer = IMPORTED[kind](data, where)
