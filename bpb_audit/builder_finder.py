@@ -7,7 +7,9 @@ where neither torch nor sentencepiece is. The finder also says whether the count
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .program import Program
 
 PIECES = {"id_to_piece", "IdToPiece", "id_to_token", "decode_single_token_bytes"}
 KINDS = {"is_control", "IsControl", "is_byte", "IsByte", "is_unused", "is_unknown", "IsUnknown"}
@@ -39,7 +41,7 @@ class Builder:
     """A byte-table builder: `code` to run, `function` to call with `roles` of its arguments, found at `line`."""
 
     function: str
-    line: int
+    line: int = field(compare=False)
     code: str
     roles: tuple[str, ...]
     problem: str = ""  # why it cannot be run
@@ -52,11 +54,23 @@ def calls(node: ast.AST) -> set[str]:
     }
 
 
-def find_builders(tree: ast.Module) -> list[Builder]:
+def asks_for_pieces(program: Program) -> list[ast.FunctionDef]:
+    """Functions whose text names a call that gives a tokenizer's pieces."""
+    plain = [one for one in program.functions if isinstance(one, ast.FunctionDef)]
+    if not any(word in program.text for word in PIECES):
+        return []
+    return [one for one in plain if any(word in program.lines(one) for word in PIECES)]
+
+
+def find_builders(program: Program) -> list[Builder]:
     """Every byte-table builder of a module, in order."""
-    functions = {one.name: one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)}
+    asking = asks_for_pieces(program)
+    tree = program.tree
+    if not asking or tree is None:
+        return []
+    functions = {one.name: one for one in program.functions if isinstance(one, ast.FunctionDef)}
     found = []
-    for one in functions.values():
+    for one in [one for one in asking if functions[one.name] is one]:
         called = calls(one)
         returns = any(isinstance(part, ast.Return) and part.value is not None for part in ast.walk(one))
         if called & PIECES and (called & KINDS or "encode" in called) and returns and one.args.args:
@@ -110,7 +124,7 @@ def cut_out(function: ast.FunctionDef, tree: ast.Module) -> Builder:
         ):
             body.append(node)
     body.append(function)
-    bare = [Bare().visit(ast.parse(ast.unparse(node)).body[0]) for node in body]
+    bare = [Bare().visit(ast.parse(ast.unparse(node)).body[0]) for node in body]  # a copy: trees are shared
     code = ast.unparse(ast.fix_missing_locations(ast.Module(bare, [])))
     roles = [kind for at, kind in enumerate(roles) if at < required or kind]
     problem = f"it takes {', '.join(odd)}, which cannot be supplied" if odd else ""
@@ -163,16 +177,12 @@ class SpaceAdded:
     text: str
 
 
-def space_added(tree: ast.Module) -> list[SpaceAdded]:
+def space_added(program: Program) -> list[SpaceAdded]:
     """Additions whose term indexes a table named after a leading space: `+= (has_leading_space_lut[tgt] & ...)`."""
     found = []
-    for node in ast.walk(tree):
-        term: ast.expr | None = None
-        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-            term = node.value
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            term = node.right
-        if term is not None and any(_indexes_space(part) for part in ast.walk(term)):
+    for node in program.additions:
+        term = node.value if isinstance(node, ast.AugAssign) else node.right
+        if SPACE_TABLE.search(program.lines(node)) and any(_indexes_space(part) for part in ast.walk(term)):
             found.append(SpaceAdded(getattr(node, "lineno", 0), ast.unparse(node)[:160]))
     return found
 

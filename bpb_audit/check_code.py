@@ -15,10 +15,10 @@ from .inversion import of_metric
 from .isolation import SAYS, level
 from .matching import headline
 from .own_table import compare, probe_model, run_builder
+from .program import read_program
 from .rules import rule
 from .spm_model import SpmModel, read_spm_model
 from .tokenizer_files import find_table
-from .unpack import parse
 
 MOST_BUILDERS = 6
 HOLDS = "isolation: "
@@ -58,11 +58,10 @@ def own_table(evidence: Evidence) -> Iterator[Finding]:
     seen: set[str] = set()
     done = 0
     for source in evidence.submission.programs:
-        tree = parse(source.text)
-        if tree is None:
-            continue
-        adds = space_added(tree)
-        for builder in find_builders(tree):
+        program = read_program(source.text)
+        found = find_builders(program)
+        adds = space_added(program) if found else []
+        for builder in found:
             if builder.code in seen:
                 continue
             seen.add(builder.code)
@@ -169,14 +168,14 @@ def odd_signs(evidence: Evidence) -> Iterator[Finding]:
     tables: dict[str, str] = {}
     flagged = looked = 0
     for source in evidence.submission.programs:
-        tree = parse(source.text)
-        if tree is None:
+        program = read_program(source.text)
+        if program.tree is None:
             continue
         looked += 1
-        for sign in signs(tree):
+        for sign in signs(program):
             flagged += 1
             yield unchecked(f"{sign.says}: {sign.text}", f"{source.name}:{sign.line}", "look at this line")
-        for builder in find_builders(tree):
+        for builder in find_builders(program):
             tables.setdefault(builder.code, f"{source.name}:{builder.line}")
     if len(tables) > 1:
         places = ", ".join(list(tables.values())[:4])

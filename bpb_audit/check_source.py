@@ -1,6 +1,7 @@
 """Rule PG405, whether the source dumped in a log is the source that is shipped."""
 
 import ast
+import copy
 import hashlib
 import re
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ from .evidence import Evidence
 from .finding import Finding, failed, passed, unchecked
 from .log_reader import Dump, Log
 from .matching import find, scores_of
+from .program import read_program
 from .rules import rule
-from .source_text import read_source
 from .submission import Submission
 from .unpack import parse
 
 COUNTS = re.compile(r"\bid_to_piece\b|byte_count|token_bytes|byte_sum|base_bytes|has_leading|val_bpb =", re.I)
+COUNTS_WORDS = re.compile(
+    r"id_to_piece|byte_count|token_bytes|byte_sum|base_bytes|has_leading|val_bpb", re.I
+)  # in the source
 READERS = ("os.environ.get", "os.getenv", "environ.get", "getenv", "_e", "env")
 
 
@@ -28,26 +32,49 @@ def shape(text: str, settings: bool = True) -> str:
     tree = parse(text)
     if tree is None:
         return ""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            body[0].value = ast.Constant("")
-        if not settings and isinstance(node, ast.Call) and len(node.args) == 2 and ast.unparse(node.func) in READERS:
-            node.args[1] = ast.Constant("")
-    return hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256()
+    for word in _words(tree, settings):
+        digest.update(word.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def _words(tree: ast.AST, settings: bool) -> Iterator[str]:
+    """The tree as words, depth first: kinds of nodes, names, constants; every node closed by a stroke."""
+    stack: list[object] = [tree]
+    while stack:
+        item = stack.pop()
+        if not isinstance(item, ast.AST):
+            yield item if isinstance(item, str) else repr(item)
+            continue
+        yield type(item).__name__
+        stack.append("|")
+        hidden = None if settings else _default(item)
+        for name, value in reversed(list(ast.iter_fields(item))):
+            if isinstance(value, list):
+                if name == "body" and value and _is_text(value[0]):
+                    value = value[1:]  # a docstring
+                stack += ["]", *reversed(["*" if one is hidden else one for one in value]), "["]
+            else:
+                stack.append("*" if value is hidden and hidden is not None else "-" if value is None else value)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _default(node: ast.AST) -> ast.AST | None:
+    """The default in a call that reads an environment variable."""
+    reads = isinstance(node, ast.Call) and len(node.args) == 2 and ast.unparse(node.func) in READERS
+    return node.args[1] if reads and isinstance(node, ast.Call) else None
 
 
 def counting(text: str) -> set[str]:
     """The statements that count bytes or compute BPB, and whole byte-table builders, as the syntax tree prints them."""
-    tree = parse(text)
-    found = {ast.unparse(Bare().visit(one)) for one in builders(tree)} if tree else set()
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and COUNTS.search(code := ast.unparse(node)):
+    program = read_program(text)
+    found = {ast.unparse(Bare().visit(copy.deepcopy(one))) for one in builders(program)}
+    for node in program.statements:
+        mine = isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) and COUNTS_WORDS.search(program.lines(node))
+        if mine and COUNTS.search(code := ast.unparse(node)):
             found.add(code)
     return found
 
@@ -85,20 +112,20 @@ def same_source(evidence: Evidence) -> Iterator[Finding]:
     """
     submission = evidence.submission
     behind = claimed_logs(submission)
-    shipped = {place.as_posix(): read_source(submission.at(place)) for place in submission.scripts}
+    shipped = submission.texts
     dumps = [(log.name, dump) for log in behind for dump in log.dumps if dump.whole and len(dump.text) > 400]
     if not dumps or not shipped:
         yield unchecked("no log holds its source, or no script is shipped", fix="ship a log that opens with its source")
         return
     texts = {plain(text): name for name, text in shipped.items()}
-    shapes = {shape(text): name for name, text in shipped.items()}
-    loose = {shape(text, settings=False) for text in shipped.values()}
-    same = edited = defaults = 0
+    other = [(name, dump) for name, dump in dumps if plain(dump.text) not in texts]
+    same, edited, defaults = len(dumps) - len(other), 0, 0
     odd: list[tuple[str, Dump]] = []
-    for name, dump in dumps:
-        if plain(dump.text) in texts:
-            same += 1
-        elif (digest := shape(dump.text)) and digest in shapes:
+    if other:  # trees cost time, and most records ship the very text
+        shapes = {shape(text) for text in shipped.values()}
+        loose = {shape(text, settings=False) for text in shipped.values()}
+    for name, dump in other:
+        if (digest := shape(dump.text)) and digest in shapes:
             edited += 1
         elif digest and shape(dump.text, settings=False) in loose:
             defaults += 1

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .builder_finder import PIECES, calls, space_added
+from .builder_finder import PIECES, asks_for_pieces, calls, space_added
+from .program import Program
 
 SPACE = "\u2581"
 CONSTANT = re.compile(r"(bytes?_per_tok|avg_bytes|mean_bytes|tokens?_per_byte|tok_per_byte|bytes_ratio)", re.I)
@@ -29,16 +30,16 @@ def short(node: ast.AST) -> str:
     return " ".join(ast.unparse(node).split())[:120]
 
 
-def signs(tree: ast.Module) -> Iterator[Sign]:
+def signs(program: Program) -> Iterator[Sign]:
     """Every sign in a module, by line."""
-    found = [*constants(tree), *literals(tree), *twice(tree), *divided(tree)]
+    found = [*constants(program), *literals(program), *twice(program), *divided(program)]
     yield from sorted(found, key=lambda sign: sign.line)
 
 
-def constants(tree: ast.Module) -> Iterator[Sign]:
+def constants(program: Program) -> Iterator[Sign]:
     """A name that says bytes per token, bound to a number."""
-    for node in ast.walk(tree):
-        value = getattr(node, "value", None)
+    for node in program.statements:
+        value = node.value
         if not isinstance(node, (ast.Assign, ast.AnnAssign)) or not isinstance(value, ast.Constant):
             continue
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -48,10 +49,12 @@ def constants(tree: ast.Module) -> Iterator[Sign]:
             yield Sign(node.lineno, "a constant for bytes per token", short(node))
 
 
-def divided(tree: ast.Module) -> Iterator[Sign]:
+def divided(program: Program) -> Iterator[Sign]:
     """A BPB computed with a literal number of the size of bytes per token."""
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Assign) or not any("bpb" in short(one).lower() for one in node.targets):
+    for node in program.statements:
+        if not isinstance(node, ast.Assign) or "bpb" not in program.lines(node).lower():
+            continue
+        if not any("bpb" in short(one).lower() for one in node.targets):
             continue
         inside_calls = {id(part) for call in ast.walk(node) if isinstance(call, ast.Call) for part in ast.walk(call)}
         for part in ast.walk(node.value):
@@ -62,14 +65,14 @@ def divided(tree: ast.Module) -> Iterator[Sign]:
                         yield Sign(node.lineno, f"BPB computed with the constant {number}", short(node))
 
 
-def builders(tree: ast.Module) -> list[ast.FunctionDef]:
+def builders(program: Program) -> list[ast.FunctionDef]:
     """Functions that ask a tokenizer for its pieces."""
-    return [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and calls(one) & PIECES]
+    return [one for one in asks_for_pieces(program) if calls(one) & PIECES]
 
 
-def literals(tree: ast.Module) -> Iterator[Sign]:
+def literals(program: Program) -> Iterator[Sign]:
     """A builder that strips another literal than U+2581 from pieces, or none at all."""
-    for function in builders(tree):
+    for function in builders(program):
         for node in ast.walk(function):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
                 continue
@@ -80,12 +83,12 @@ def literals(tree: ast.Module) -> Iterator[Sign]:
                     yield Sign(node.lineno, f"pieces are stripped of {text!a} instead of U+2581", short(node))
 
 
-def twice(tree: ast.Module) -> Iterator[Sign]:
+def twice(program: Program) -> Iterator[Sign]:
     """`+ 1` (or `+= 1`) in a builder's table while a loop adds the leading space again."""
-    added = space_added(tree)
+    added = space_added(program)
     if not added:
         return
-    for function in builders(tree):
+    for function in builders(program):
         for node in ast.walk(function):
             plus = isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, ast.Add)
             side = getattr(node, "right", getattr(node, "value", None)) if plus else None

@@ -6,12 +6,14 @@ space when the loop adds it; a table that already holds the space is right if th
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from .builder_finder import Builder
 from .errors import AuditError
-from .isolation import run_isolated
+from .isolation import level, run_isolated
 from .spm_model import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, Normaliser, SpmModel
 from .spm_vocabulary import SPACE, spm_vocabulary
 from .vocabulary import ByteTable
@@ -53,9 +55,8 @@ def probe_model() -> SpmModel:
 
 def run_builder(builder: Builder, model: SpmModel) -> OwnTable | None:
     """Its tables on `model`, or None when it returns no byte table. Raises AuditError when it cannot be run."""
-    pieces = [[piece, int(kind)] for piece, kind in zip(model.pieces, model.types, strict=True)]
-    task = {"code": builder.code, "function": builder.function, "roles": list(builder.roles)}
-    answer = run_isolated(task | {"pieces": pieces, "size": len(pieces)})
+    pieces = tuple((piece, int(kind)) for piece, kind in zip(model.pieces, model.types, strict=True))
+    answer = _answer(builder, pieces, level())
     if "error" in answer:
         raise AuditError(f"{builder.function} does not run by itself ({answer['error']}).")
     try:
@@ -69,6 +70,13 @@ def run_builder(builder: Builder, model: SpmModel) -> OwnTable | None:
         return None
     base = np.clip(numbers[0], -(2**40), 2**40).astype(np.int64)
     return OwnTable(base, flags[0] if flags else None, flags[1] if len(flags) > 1 else None)
+
+
+@lru_cache(maxsize=16)
+def _answer(builder: Builder, pieces: tuple[tuple[str, int], ...], held: str) -> dict[str, Any]:
+    """What the function answers on these pieces; asked once, though records copy it from one another (`held`: how)."""
+    task = {"code": builder.code, "function": builder.function, "roles": list(builder.roles)}
+    return run_isolated(task | {"pieces": pieces, "size": len(pieces)})
 
 
 def compare(own: OwnTable, model: SpmModel, loop_adds: bool) -> tuple[list[Difference], str]:

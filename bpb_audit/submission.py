@@ -41,15 +41,23 @@ class Submission:
     @cached_property
     def programs(self) -> tuple[Source, ...]:
         """Every program: scripts, what they carry packed, dumps in logs; each text once. Nothing is executed."""
-        texts = {place.as_posix(): read_source(self.at(place)) for place in self.scripts[:MOST_SCRIPTS]}
-        found = [one for name, text in texts.items() for one in unpacked(Source(name, text), texts)]
+        texts = self.texts
+        seen: dict[str, Source] = {}
+        for name, text in texts.items():
+            for one in unpacked(Source(name, text), texts):
+                seen.setdefault("\n".join(one.text.split()), one)
         for log in self.logs:
             for dump in log.dumps:
-                found += unpacked(Source(log.name, "\n" * (dump.first - 1) + dump.text), {})
-        seen: dict[str, Source] = {}
-        for one in found:
-            seen.setdefault("\n".join(one.text.split()), one)
+                if "\n".join(dump.text.split()) in seen:  # as shipped: it was opened above
+                    continue
+                for one in unpacked(Source(log.name, "\n" * (dump.first - 1) + dump.text), {}):
+                    seen.setdefault("\n".join(one.text.split()), one)
         return tuple(seen.values())
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """The scripts by name. Raises AuditError when one cannot be read."""
+        return {place.as_posix(): read_source(self.at(place)) for place in self.scripts[:MOST_SCRIPTS]}
 
     def at(self, place: Path) -> Path:
         """The real path of a relative one."""

@@ -3,23 +3,25 @@
 Public scripts hide in `exec(lzma.decompress(base64.b85decode("...")))`. The argument of such a call is a constant
 expression over a dozen pure functions, so it is evaluated here by walking the syntax tree: strings, bytes, names bound
 to constants, base64/85, lzma (with filters), zlib, bz2, gzip, `.decode()`, and `exec(open("sibling.py").read())`.
-Anything else is left alone and named. brotli and zstandard are not in the standard library: such a script is named too.
+Anything else is left alone and named. brotli and zstandard are not in the standard library: such a script is named
+too, unless the caller lends a decoder.
 """
 
 import ast
 import base64
 import bz2
 import lzma
-import re
-import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from .program import read_program
+
 MOST_BYTES = 16 << 20
 DEPTH = 4
+Decoders = dict[str, Callable[[bytes], bytes]]
 
 
 class NotConstant(Exception):
@@ -78,9 +80,11 @@ METHODS = ("decode", "encode", "strip", "replace", "join")
 
 
 class Evaluator:
-    """Values of constant expressions of one module. `files`: names of sibling files -> their text."""
+    """Values of constant expressions of one module. `files`: names of sibling files -> their text; `more`: decoders
+    of libraries that the caller has, by dotted name."""
 
-    def __init__(self, tree: ast.Module, files: dict[str, str], own_name: str) -> None:
+    def __init__(self, tree: ast.Module, files: dict[str, str], own_name: str, more: Decoders | None = None) -> None:
+        self.more = more or {}
         self.aliases: dict[str, str] = {}
         self.values: dict[str, ast.expr] = {}
         self.files = files
@@ -157,6 +161,8 @@ class Evaluator:
             options = {one.arg: self.value(one.value) for one in node.keywords if one.arg}
             if name in FUNCTIONS:
                 return FUNCTIONS[name](*given, **options)
+            if name in self.more:
+                return self.more[name](*given)
             if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
                 data = self.value(node.func.value)
                 if isinstance(data, (str, bytes)):
@@ -187,51 +193,21 @@ def _replace(tree: ast.expr, name: str, by: ast.expr) -> ast.expr:
 
 
 def parse(text: str) -> ast.Module | None:
-    """The syntax tree, or None when the text is not Python.
-
-    A script in newer Python than ours is parsed block by block, and the blocks that are understood are kept.
-    """
-    tree = _parse(text)
-    return tree if tree is not None else _parse_blocks(text)
+    """The syntax tree, shared, or None when the text is not Python; newer Python is read in other words."""
+    return read_program(text).tree
 
 
-def _parse(text: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _parse_blocks(text: str) -> ast.Module | None:
-    """Top-level blocks (a line at the margin and what is indented below it), each by itself."""
-    starts: list[int] = []
-    lines = text.split("\n")
-    for at, line in enumerate(lines):
-        margin = re.match(r"[A-Za-z_@]", line) and not re.match(r"(?:else|elif|except|finally)\b", line)
-        if margin and not (at and lines[at - 1].startswith("@")):
-            starts.append(at)
-    body: list[ast.stmt] = []
-    for first, last in zip(starts[:20_000], [*starts[1:], len(lines)], strict=False):
-        tree = _parse("\n".join(lines[first:last]))
-        if tree is not None and tree.body:
-            body += ast.increment_lineno(tree, first).body
-    real = any(isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)) for node in body)
-    return ast.Module(body, []) if real else None
-
-
-def unpacked(source: Source, files: dict[str, str], depth: int = DEPTH) -> list[Source]:
+def unpacked(source: Source, files: dict[str, str], depth: int = DEPTH, more: Decoders | None = None) -> list[Source]:
     """The source and everything it carries packed, outermost first; a note names what could not be unpacked."""
-    tree = parse(source.text)
-    if tree is None or depth == 0:
+    if depth == 0 or "exec" not in source.text or len(source.text) > MOST_BYTES:
+        return [source]
+    program = read_program(source.text)
+    if program.tree is None:
         return [source]
     found = [source]
-    evaluator = Evaluator(tree, files, source.name)
-    for node in ast.walk(tree):
-        if not (
-            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "exec" and node.args
-        ):
+    evaluator = Evaluator(program.tree, files, source.name, more)
+    for node in program.calls:
+        if not (isinstance(node.func, ast.Name) and node.func.id == "exec" and node.args):
             continue
         try:
             value = evaluator.value(node.args[0])
@@ -240,5 +216,5 @@ def unpacked(source: Source, files: dict[str, str], depth: int = DEPTH) -> list[
             continue
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         if isinstance(text, str) and text != source.text:
-            found += unpacked(Source(f"{source.name} (unpacked)", text), files, depth - 1)
+            found += unpacked(Source(f"{source.name} (unpacked)", text), files, depth - 1, more)
     return found

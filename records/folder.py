@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from .errors import RecordError
 from .log_reader import Log, read_log
@@ -28,6 +29,8 @@ class RecordFolder:
     files: dict[str, int]
     links: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    sources: dict[str, Any] = field(default_factory=dict, repr=False)  # scripts read so far (script_reader.py)
+    needed: dict[str, list[str]] = field(default_factory=dict, repr=False)  # local files a script needs, by script
 
     @property
     def name(self) -> str:

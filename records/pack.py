@@ -18,7 +18,7 @@ from typing import Any
 from .errors import RecordError
 from .folder import open_folder
 from .new import ARTIFACTS
-from .script_reader import Source, open_packed, parse, read_source
+from .script_reader import Source, read_source
 from .submission import CAP
 
 READABLE = "train_gpt_readable.py"
@@ -44,8 +44,7 @@ def self_extracting(text: str) -> str:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
     data = base64.b85encode(lzma.compress(text.encode(), lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)).decode()
     script = f'import lzma,base64\nexec(compile(lzma.decompress(base64.b85decode("{data}")),__file__,"exec"))\n'
-    tree, _, _ = parse(script)
-    if tree is None or open_packed(tree) != text:
+    if read_source("train_gpt.py", script, layers=1).inner != text:
         raise RecordError("the packed script does not open to the same text. Ship the plain one.")
     return script
 

@@ -9,11 +9,12 @@ import ast
 import re
 from collections.abc import Iterator
 
+from bpb_audit.program import Function
+
 from .evidence import Case
 from .finding import Finding
 from .rules import Say, rule
 from .rules_script import sources
-from .script_reader import Function
 
 EVALUATES = re.compile(r"(?:^|_)(?:eval|evaluate|evaluation|validate|validation|val|score|ttt|sliding)(?:_|$)", re.I)
 # what holds training data: its files, or the objects that hand it out; a length or a time of training is none

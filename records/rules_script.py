@@ -110,7 +110,7 @@ def compiles(case: Case) -> Iterator[Finding]:
             yield say.ok(f"compiles{packed}", where=source.name)
         elif source.newer:
             yield say.unchecked(
-                f"Python {sys.version_info[0]}.{sys.version_info[1]} cannot parse it; a newer one may{packed}",
+                f"Python {sys.version_info[0]}.{sys.version_info[1]} cannot compile it; a newer one may{packed}",
                 where=source.name,
                 found=source.error,
                 fix="check with the Python of the run",
@@ -220,7 +220,8 @@ def no_outside_reads(case: Case) -> Iterator[Finding]:
 
     Data and tokenizer paths may come from the environment (`DATA_PATH`, `TOKENIZER_PATH`). A path such as
     `/root/cache/x.pt` in the code ties the run to one machine, or brings in what is not counted. Text alone does not
-    show whether it is read while scoring, so a hit is UNCHECKED, for a reviewer; no hit passes.
+    show whether it is read while scoring, so a hit is UNCHECKED, for a reviewer; no hit passes. A name under `/tmp`
+    that the script makes up as it runs (`f"/tmp/counter_{port}"`) is scratch room and passes.
 
     Fix: take the path from the environment, or ship the file.
     """
@@ -231,8 +232,8 @@ def no_outside_reads(case: Case) -> Iterator[Finding]:
     hits = [
         f"{source.name}:{line} {text}"
         for source in found
-        for line, text in source.strings
-        if ABSOLUTE.match(text) or text.startswith("../")
+        for line, text, part in source.strings
+        if (ABSOLUTE.match(text) and not (part and text.startswith("/tmp/"))) or text.startswith("../")
     ]
     if hits:
         yield say.unchecked(

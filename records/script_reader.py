@@ -1,160 +1,106 @@
 """What a training script says of itself, read without running it.
 
-Scripts in public are plain, or packed as `exec(lzma.decompress(base64.b85decode(b"...")))`. Packed ones are opened here
-by reading the literal and undoing the named steps, with limits on the output; nothing of a stranger is executed. A
-source that our Python cannot parse may be written for a newer one: then the answer is "unknown", with the reason.
+Scripts in public are plain, or packed as `exec(lzma.decompress(base64.b85decode(b"...")))`. Packed ones are opened by
+the auditor's reader, which undoes the named steps and executes nothing; brotli, which the standard library lacks, is
+lent to it here. A source that our Python cannot parse may be written for a newer one: it is read in other words where
+that can be done, and only whether it compiles stays unknown.
 """
 
 import ast
-import base64
-import binascii
-import bz2
 import io
-import lzma
 import re
-import sys
-import warnings
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
+
+from bpb_audit.program import Function, Program, read_program
+from bpb_audit.unpack import Source as Packed
+from bpb_audit.unpack import unpacked
 
 from .folder import RecordFolder
 
 OPENED_CAP = 16 << 20
-NEWER = re.compile(
-    r"f-string|invalid syntax|expected '\('|type parameter|unparenthesized|backslash|unterminated string", re.IGNORECASE
-)
-DECODERS: dict[str, Callable[[bytes], bytes]] = {
-    "b85decode": base64.b85decode,
-    "a85decode": base64.a85decode,
-    "b64decode": base64.b64decode,
-    "b32decode": base64.b32decode,
-}
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+LAYERS = 3
 
 
 @dataclass
 class Source:
-    """A script: its outer text, the text inside when it was packed, and the tree of the innermost that parses."""
+    """A script: its outer `text`, the text inside when it was packed, and the innermost program."""
 
     name: str
     text: str
-    inner: str | None = None
-    tree: ast.AST | None = None
-    error: str = ""
-    newer: bool = False
-    imports: dict[str, int] = field(default_factory=dict)  # top-level module -> first line
-    optional: set[str] = field(default_factory=set)
-    modules: list[tuple[int, str]] = field(default_factory=list)  # line, full name
-    calls: list[ast.Call] = field(default_factory=list)
-    strings: list[tuple[int, str]] = field(default_factory=list)
-    functions: dict[str, list[Function]] = field(default_factory=dict)  # bare name -> functions and methods
+    inner: str | None
+    program: Program = field(repr=False)
 
     @property
     def body(self) -> str:
         """The text people would read: the inner one of a packed script."""
         return self.inner if self.inner is not None else self.text
 
+    @property
+    def tree(self) -> ast.Module | None:
+        """The syntax tree, None when only some blocks of the text could be read."""
+        return None if self.program.partial else self.program.tree
 
-def parse(text: str) -> tuple[ast.Module | None, str, bool]:
-    """`(tree, error, newer)`: newer is True when the fault is one that a later Python may not have."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text), "", False
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        says = f"line {getattr(error, 'lineno', '?')}: {getattr(error, 'msg', error)}"
-        newer = isinstance(error, SyntaxError) and bool(re.search(r"f-string", str(error.msg or ""), re.IGNORECASE))
-        newer = newer or (isinstance(error, SyntaxError) and _new_words(text, error.lineno or 0))
-        return None, says, newer
+    @property
+    def error(self) -> str:
+        """What our Python says of it, or an empty text."""
+        return self.program.error
 
+    @property
+    def newer(self) -> bool:
+        """True when a later Python reads what ours does not."""
+        return self.program.newer
 
-def _new_words(text: str, line: int) -> bool:
-    """True when the faulty line uses words of a Python newer than ours (PEP 695 types, 3.12 f-strings)."""
-    lines = text.splitlines()
-    near = "\n".join(lines[max(0, line - 3) : line])
-    return bool(
-        re.search(r"^\s*type \w+.* = |^\s*(?:def|class) \w+\[|f[\"'].*\{.*[\"']", near, re.MULTILINE)
-    ) and sys.version_info < (3, 14)
+    @property
+    def calls(self) -> list[ast.Call]:
+        """Every call."""
+        return self.program.calls
 
+    @cached_property
+    def strings(self) -> list[tuple[int, str, bool]]:
+        """(line, text, is a part of a formatted string) of every short string."""
+        pieces = self.program.pieces
+        found = [(node.lineno, str(node.value), id(node) in pieces) for node in self.program.strings]
+        return [one for one in found if len(one[1]) < 300]
 
-def open_packed(tree: ast.AST) -> str | None:
-    """The source inside `exec(decompress(decode(literal)))`, or None when this is no such script."""
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id in ("exec", "eval")
-            and node.args
-        ):
-            data = _value(node.args[0], tree, 0)
-            if isinstance(data, bytes):
-                return data.decode("utf-8", "replace")
-            if isinstance(data, str) and len(data) > 200:
-                return data
-    return None
+    @cached_property
+    def modules(self) -> list[tuple[int, str]]:
+        """(line, full name) of every module imported, relative ones aside."""
+        return [(node.lineno, name) for node in self._outside for name in names_of(node)]
 
+    @property
+    def _outside(self) -> list[ast.Import | ast.ImportFrom]:
+        return [node for node in self.program.imports if not (isinstance(node, ast.ImportFrom) and node.level)]
 
-def _value(node: ast.AST, tree: ast.AST, depth: int) -> bytes | str | None:
-    """Evaluate only literals, names bound to literals, decoders and decompressors; anything else is None."""
-    if depth > 12:
-        return None
-    if isinstance(node, ast.Constant) and isinstance(node.value, bytes | str):
-        return node.value
-    if isinstance(node, ast.Name):
-        bound = [
-            n.value
-            for n in ast.walk(tree)
-            if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == node.id for t in n.targets)
+    @cached_property
+    def imports(self) -> dict[str, int]:
+        """Top-level module -> the first line it is imported on."""
+        found: dict[str, int] = {}
+        for line, name in self.modules:
+            found.setdefault(name.split(".")[0], line)
+        return found
+
+    @cached_property
+    def optional(self) -> set[str]:
+        """Modules whose every import stands in a `try` that is caught."""
+        tops = [
+            (name.split(".")[0], id(node) in self.program.guarded) for node in self._outside for name in names_of(node)
         ]
-        return _value(bound[0], tree, depth + 1) if len(bound) == 1 else None
-    if not isinstance(node, ast.Call):
-        return None
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
-    module = owner.id if isinstance(owner, ast.Name) else ""
-    if name == "compile" and node.args:
-        return _value(node.args[0], tree, depth + 1)
-    if name in ("decode", "encode") and owner is not None:
-        inner = _value(owner, tree, depth + 1)
-        return inner if not isinstance(inner, bytes) or name == "encode" else inner.decode("utf-8", "replace")
-    inner = _value(node.args[0], tree, depth + 1) if node.args else None
-    if inner is None:
-        return None
-    data = inner.encode("latin-1", "replace") if isinstance(inner, str) else inner
-    try:
-        if name in DECODERS:
-            return DECODERS[name](data)
-        if name in ("decompress", "D", "loads"):
-            return decompress(data, module)
-    except (ValueError, binascii.Error, lzma.LZMAError, zlib.error, OSError, EOFError):
-        return None
-    return decompress(data, module) if name.startswith("decompress") else None
+        return {top for top, caught in tops if caught} - {top for top, caught in tops if not caught}
+
+    @cached_property
+    def functions(self) -> dict[str, list[Function]]:
+        """Bare name -> functions and methods of it."""
+        found: dict[str, list[Function]] = {}
+        for one in self.program.functions:
+            found.setdefault(one.name, []).append(one)
+        return found
 
 
-def decompress(data: bytes, module: str) -> bytes | None:
-    """Undo zlib, gzip, bz2, lzma (raw too) or brotli, at most `OPENED_CAP` bytes out; None when it is none of them."""
-    attempts: dict[str, Callable[[], bytes]] = {
-        "zlib": lambda: zlib.decompressobj().decompress(data, OPENED_CAP),
-        "gzip": lambda: zlib.decompressobj(31).decompress(data, OPENED_CAP),
-        "bz2": lambda: bz2.BZ2Decompressor().decompress(data, OPENED_CAP),
-        "lzma": lambda: lzma.LZMADecompressor().decompress(data, OPENED_CAP),
-        "raw": lambda: lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2}]).decompress(
-            data, OPENED_CAP
-        ),
-        "brotli": lambda: _brotli(data),
-    }
-    order = ([module] if module in attempts else []) + [name for name in attempts if name != module]
-    for name in order:
-        try:
-            out = attempts[name]()
-        except (ValueError, lzma.LZMAError, zlib.error, OSError, EOFError):
-            continue
-        if out:
-            return out
-    return None
+def names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The modules an import names."""
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    return [name for name in names if name]
 
 
 def _brotli(data: bytes) -> bytes:
@@ -168,76 +114,30 @@ def _brotli(data: bytes) -> bytes:
                 break
     except brotli.error as error:
         raise ValueError("not brotli") from error
+    if not unpacker.is_finished():
+        raise ValueError("cut off")
     return out.getvalue()
 
 
-def read_source(name: str, text: str) -> Source:
-    """Parse a script, opening up to three layers of packing. Never raises on what the text holds."""
-    source = Source(name, text)
-    tree, source.error, source.newer = parse(text)
-    source.tree = tree
-    for _ in range(3):
-        text = source.body
-        inner = open_packed(tree) if tree is not None and ("exec" in text or "eval" in text) else None
-        if not inner or inner == source.inner:
-            break
-        source.inner = inner
-        tree, source.error, source.newer = parse(inner)
-        source.tree = tree
-    if source.tree is not None:
-        _collect(source, source.tree)
-    return source
-
-
-def _collect(source: Source, tree: ast.AST) -> None:
-    """One walk over the tree: imports, calls and strings, for every rule that asks for them."""
-    guarded: set[int] = set()
-    imports: list[ast.Import | ast.ImportFrom] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Try) and node.handlers:
-            inner = [
-                s for part in node.body for s in ([part, *part.body] if isinstance(part, ast.If | ast.With) else [part])
-            ]
-            guarded.update(id(s) for s in inner if isinstance(s, ast.Import | ast.ImportFrom))
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            imports.append(node)
-        elif isinstance(node, ast.Call):
-            source.calls.append(node)
-        elif isinstance(node, Function):
-            source.functions.setdefault(node.name, []).append(node)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 300:
-            source.strings.append((node.lineno, node.value))
-    for node in imports:
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-        source.modules += [(node.lineno, name) for name in names if name and not relative(node)]
-        for name in names:
-            top = name.split(".")[0]
-            if not top or relative(node):
-                continue
-            source.imports.setdefault(top, node.lineno)
-            if id(node) in guarded:
-                source.optional.add(top)
-            else:
-                source.optional.discard(top)
-
-
-def relative(node: ast.Import | ast.ImportFrom) -> bool:
-    """True for `from . import x`, which names no module of its own."""
-    return isinstance(node, ast.ImportFrom) and node.level > 0
-
-
-@lru_cache(maxsize=64)
-def _cached(name: str, text: str) -> Source:
-    return read_source(name, text)
+def read_source(name: str, text: str, layers: int = LAYERS) -> Source:
+    """Parse a script, opening up to `layers` of packing. Never raises on what the text holds."""
+    opened = unpacked(Packed(name, text), {}, layers, {"brotli.decompress": _brotli})
+    inner = opened[-1].text if len(opened) > 1 else None
+    return Source(name, text, inner, read_program(text if inner is None else inner))
 
 
 def script_source(folder: RecordFolder, name: str) -> Source:
-    """The parsed source of one Python file of the folder."""
-    return _cached(name, folder.text(name))
+    """The parsed source of one Python file of the folder, read once."""
+    kept = folder.sources
+    if name not in kept:
+        kept[name] = read_source(name, folder.text(name))
+    return kept[name]
 
 
 def local_modules(folder: RecordFolder, script: str) -> list[str]:
     """The folder's own files the script needs to run: modules it imports, and a file it executes by name."""
+    if script in folder.needed:
+        return folder.needed[script]
     found: list[str] = []
     queue = [script]
     while queue:
@@ -247,7 +147,7 @@ def local_modules(folder: RecordFolder, script: str) -> list[str]:
             name
             for name in folder.files
             if name.endswith((".py", ".cpp", ".cu"))
-            and name in source.body
+            and name.rpartition("/")[2] in source.body
             and name != source.name
             and _opens(source, name)
         ]
@@ -256,12 +156,14 @@ def local_modules(folder: RecordFolder, script: str) -> list[str]:
                 found.append(name)
                 if name.endswith(".py"):
                     queue.append(name)
-    return sorted(found)
+    folder.needed[script] = sorted(found)
+    return folder.needed[script]
 
 
 def _opens(source: Source, name: str) -> bool:
     """True when a string of the source is this file's name and the source executes or reads what it opens."""
-    literal = any(text.endswith(name) for _, text in source.strings)
+    last = name.rpartition("/")[2]
+    literal = any(text == last or text.endswith((name, f"/{last}")) for _, text, _ in source.strings)
     return literal and bool(
         re.search(r"\bexec\(|runpy|cpp_extension|load_inline|importlib|subprocess|ctypes", source.body)
     )

@@ -20,6 +20,7 @@ from bpb_audit.evidence import Evidence
 from bpb_audit.finding import Finding, Report, Verdict
 from bpb_audit.isolation import LEVELS, level, run_isolated, works
 from bpb_audit.own_table import compare, probe_model, run_builder
+from bpb_audit.program import read_program
 from bpb_audit.spm_model import read_spm_model
 from bpb_audit.unpack import Source, parse, unpacked
 from tests.audit_submissions import BYTES, HEAD, LOOP, TABLE, Run, packed, write
@@ -134,11 +135,11 @@ def test_a_table_only_in_the_logs_dump_is_found(tmp_path: Path) -> None:
 
 def test_the_real_tokenizers_table(tmp_path: Path, real_data: Path) -> None:
     model = read_spm_model((real_data / "tokenizers" / "fineweb_1024_bpe.model").read_bytes(), "sp1024")
-    builder = find_builders(ast.parse(HEAD + TABLE))[0]
+    builder = find_builders(read_program(HEAD + TABLE))[0]
     own = run_builder(builder, model)
     assert own is not None
     assert compare(own, model, True) == ([], "")
-    wrong = run_builder(find_builders(ast.parse(HEAD + BROKEN["literal lost to ?"][0]))[0], model)
+    wrong = run_builder(find_builders(read_program(HEAD + BROKEN["literal lost to ?"][0]))[0], model)
     assert wrong is not None
     differences, _ = compare(wrong, model, True)
     assert differences[0].count == sum(piece.startswith("\u2581") for piece in model.pieces)
@@ -160,8 +161,8 @@ def test_signs_only_flag(tmp_path: Path) -> None:
 
 def test_plus_one_with_a_later_addition_is_a_sign() -> None:
     table = TABLE.replace('own[i] = len(piece.encode("utf-8"))', 'own[i] = len(piece.encode("utf-8")) + 1')
-    assert any("again at line" in one.says for one in signs(ast.parse(HEAD + table + LOOP)))
-    assert not list(signs(ast.parse(HEAD + TABLE + LOOP)))
+    assert any("again at line" in one.says for one in signs(read_program(HEAD + table + LOOP)))
+    assert not list(signs(read_program(HEAD + TABLE + LOOP)))
 
 
 def test_two_tables_are_a_sign(tmp_path: Path) -> None:
@@ -240,11 +241,14 @@ def test_a_sibling_is_followed() -> None:
     ]
 
 
-def test_newer_python_is_parsed_block_by_block() -> None:
+def test_newer_python_is_read_in_other_words_and_broken_python_block_by_block() -> None:
     text = HEAD + TABLE + "\ndef later[T](x: T) -> T:\n    return x\n"
-    tree = parse(text)
-    assert tree is not None
-    assert [one.function for one in find_builders(tree)] == ["build_tables"]
+    program = read_program(text)
+    assert program.newer
+    assert [one.function for one in find_builders(program)] == ["build_tables"]
+    odd = read_program(text + "\nx = = 1\n")
+    assert odd.partial
+    assert [one.function for one in find_builders(odd)] == ["build_tables"]
 
 
 @given(st.text(max_size=200))
