@@ -18,10 +18,11 @@ from .gpt import GPT, Attention
 
 
 class Incremental:
-    """S rows of at most `length` tokens through a copy of `model`, in the model's dtype and on its device."""
+    """S rows of at most `length` tokens through `model`'s weights, in their dtype and on their device."""
 
     def __init__(self, model: GPT, streams: int, length: int) -> None:
-        self.model, self.length = copy.deepcopy(model).eval(), length
+        shared = {id(part): part for part in (*model.parameters(), *model.buffers())}
+        self.model, self.length = copy.deepcopy(model, shared).eval(), length  # the same weights, its own functions
         like = model.skip_weights
         self.cos, self.sin = (table.to(like.dtype) for table in model.rotary(length, like.device))  # (T, D/2)
         self.at = torch.zeros(streams, dtype=torch.int64, device=like.device)  # tokens that each row has taken

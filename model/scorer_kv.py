@@ -14,7 +14,7 @@ from torch import Tensor
 from .errors import ModelError
 from .gpt import GPT
 from .incremental import Incremental
-from .scorer_grid import distances
+from .scorer_grid import distances, gaps, nats_of
 
 PASS_TOKENS = 2048  # of one pass through the blocks on a CPU: what passes between two products stays in the cache
 HEAD_BYTES = 1 << 23  # of float64 logits turned into distances at a time
@@ -43,7 +43,7 @@ class KvScorer:
             logits = self.running.step(ids, given == RESTART, given != IDLE)
         else:
             raise ModelError("a step in which every row is idle; wanted a token for at least one.")
-        return distances(logits)
+        return distances(gaps(logits))
 
     @torch.no_grad()
     def windows(self, tokens: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
@@ -58,10 +58,9 @@ class KvScorer:
         nats = torch.zeros(self.rows, n, dtype=torch.float64, device=self.device)
         step = max(1, HEAD_BYTES // (8 * self.rows * self.model.config.vocab_size))
         for at in range(0, n, step):
-            logits = self.model.head(hidden[:, at : at + step])  # (S, m, V)
-            right = logits.gather(-1, ids[:, at + 1 : at + 1 + logits.size(1), None])[..., 0]
-            nats[:, at : at + step] = torch.logsumexp(logits, -1) - right
-            yield distances(logits)
+            below = gaps(self.model.head(hidden[:, at : at + step]))  # (S, m, V)
+            nats[:, at : at + step] = nats_of(below, ids[:, at + 1 : at + 1 + below.size(1)])
+            yield distances(below)
         counts = torch.arange(n, device=self.device) < torch.from_numpy(lengths).to(self.device)[:, None]
         self.nats = (nats * counts).sum(1).cpu().numpy()
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .errors import ModelError
 from .gpt import GPT
-from .scorer_grid import distances
+from .scorer_grid import distances, gaps
 from .scorer_kv import HEAD_BYTES, IDLE, RESTART
 
 FILLER = 0
@@ -53,7 +53,7 @@ class ReplayScorer:
         self.at[rows] += 1
         everywhere = torch.arange(self.rows, device=self.device)
         at = torch.from_numpy(np.maximum(self.at - 1, 0)).to(self.device)
-        return distances(self.logits(self.ids)[everywhere, at])
+        return distances(gaps(self.logits(self.ids)[everywhere, at]))
 
     @torch.no_grad()
     def windows(self, tokens: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
@@ -68,4 +68,4 @@ class ReplayScorer:
         self.nats = (self.scored.double() * real).sum(1).cpu().numpy()
         step = max(1, HEAD_BYTES // (8 * self.rows * self.model.config.vocab_size))
         for at in range(0, n, step):
-            yield distances(logits[:, at : min(at + step, n)])
+            yield distances(gaps(logits[:, at : min(at + step, n)]))

@@ -16,7 +16,7 @@ from model.evaluate import ValidationText
 from model.gpt import GPT
 from model.incremental import Incremental
 from model.score import EVAL_TOKENS
-from model.scorer_grid import distances
+from model.scorer_grid import distances, gaps, nats_of
 from model.scorer_kv import GO_ON, IDLE, RESTART, KvScorer
 from model.scorer_replay import ReplayScorer
 from model.windows import score_windows, sequential_windows
@@ -60,11 +60,19 @@ def all_steps(scorer: KvScorer | ReplayScorer, tokens: np.ndarray) -> np.ndarray
 
 @given(st.lists(st.lists(st.floats(-30, 30) | st.sampled_from([-1e4, 0.0]), min_size=4, max_size=4), min_size=1))
 def test_distances_are_steps_below_the_largest(rows: list[list[float]]) -> None:
-    found = distances(torch.tensor(rows, dtype=torch.float64))
+    found = distances(gaps(torch.tensor(rows, dtype=torch.float64)))
     wanted = [[min(round(256 * (max(row) - one)), 65_535) for one in row] for row in rows]
     assert found.dtype == np.uint16
     assert found.tolist() == wanted
     assert (found.min(-1) == 0).all()
+
+
+@given(st.integers(0, 999))
+def test_nats_from_gaps_are_the_cross_entropy(seed: int) -> None:
+    torch.manual_seed(seed)
+    logits, targets = torch.randn(3, 4, 50, dtype=torch.float64) * 9, torch.randint(0, 50, (3, 4))
+    wanted = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(3, 4)
+    torch.testing.assert_close(nats_of(gaps(logits), targets), wanted, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -108,7 +116,7 @@ def test_nats_are_the_parallel_pass_in_float64() -> None:
     all_windows(scorer, tokens, lengths)
     ids = torch.from_numpy(tokens)
     wanted = model.nats(ids[:, :-1], ids[:, 1:]).detach().numpy()
-    assert scorer.nats == pytest.approx([row[:n].sum() for row, n in zip(wanted, lengths, strict=True)], rel=1e-12)
+    assert scorer.nats == pytest.approx([row[:n].sum() for row, n in zip(wanted, lengths, strict=True)], rel=1e-7)
 
 
 def test_large_windows_come_in_several_frames_of_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +127,7 @@ def test_large_windows_come_in_several_frames_of_the_same_numbers(monkeypatch: p
     parts = [part.copy() for part in scorer.windows(tokens, np.full(3, 8))]
     assert [part.shape[1] for part in parts] == [3, 3, 2]
     assert np.array_equal(np.concatenate(parts, axis=1), whole)
-    assert scorer.nats == pytest.approx(nats, rel=1e-12)
+    assert scorer.nats == pytest.approx(nats, rel=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
