@@ -191,3 +191,16 @@ def test_ranks_encode_as_another_implementation_does(real_data):
     ours = ForeignTokenizer(to_tokenizer_json(file.read_bytes(), "gpt2", "gpt2")).encode_batch(texts)
     theirs = gigatoken.Tokenizer.from_tiktoken(file, pretokenizer="gpt2").encode_batch_list(texts, parallel=False)
     assert ours.ids.tolist() == [token for document in theirs for token in document]
+
+
+def test_unknown_is_counted_by_the_importers_own_id(tmp_path) -> None:
+    from tokenizers_lab.compare import compare
+
+    (tmp_path / "words.json").write_bytes(hf_file("word piece"))
+    import_vocabulary(tmp_path / "words.json", tmp_path / "words")
+    tokenizer = open_vocabulary(tmp_path / "words")[1]
+    assert tokenizer.unk == 1
+    docs = tmp_path / "d.jsonl"
+    docs.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("the cat 猫 sat 犬", "the")))
+    row = compare([tmp_path / "words"], docs).rows[0]
+    assert row.unknown == int((tokenizer.encode_batch(["the cat 猫 sat 犬"]).ids == 1).sum()) > 0

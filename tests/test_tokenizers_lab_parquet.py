@@ -1,6 +1,7 @@
 """Parquet in: the same documents as from JSON lines, or one sentence with the row."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tokenizers_lab.corpus import write_corpus
 from tokenizers_lab.document import read_documents
 from tokenizers_lab.errors import VocabError
+from tokenizers_lab.shard_verify import verify_shards
 from tokenizers_lab.shard_writer import write_shards
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -49,10 +51,49 @@ def test_a_corpus_from_parquet_is_the_one_from_lines(tmp_path: Path, hostile: tu
     assert (tmp_path / "a/docs.jsonl").read_bytes() == (tmp_path / "b/docs.jsonl").read_bytes()
 
 
-def test_shards_want_lines_and_say_how(small_lab: Path, tmp_path: Path) -> None:
-    docs = write(tmp_path / "d.parquet", ["a", "b"])
-    with pytest.raises(VocabError, match=r"Make lines of them: pglab corpus write --docs .*d\.parquet"):
-        write_shards(docs, small_lab / "vocab/bpe", tmp_path / "a", 500, 1)
+def shards_of(small_lab: Path, docs: Path, out: Path, **more) -> dict[str, bytes]:
+    write_shards(docs, small_lab / "vocab/bpe", out, 500, 3, **more)
+    return {path.name: path.read_bytes() for path in sorted(out.glob("fineweb_*"))}
+
+
+def test_shards_are_the_same_from_every_kind_of_file(small_lab: Path, tmp_path: Path, hostile: tuple[str, ...]) -> None:
+    import gzip
+
+    import zstandard
+
+    texts = [*hostile] * 3
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+    other = "".join(json.dumps({"id": 1, "content": text}) + "\n" for text in texts).encode()
+    (tmp_path / "d.jsonl").write_bytes(lines)
+    (tmp_path / "d.jsonl.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "d.jsonl.zst").write_bytes(zstandard.compress(lines))
+    (tmp_path / "e.jsonl.zst").write_bytes(zstandard.compress(other))
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder/a.parquet", texts[:5])
+    write(tmp_path / "folder/b.parquet", texts[5:])
+    wanted = shards_of(small_lab, tmp_path / "d.jsonl", tmp_path / "0")
+    assert len(wanted) > 4
+    sources = [
+        ("d.jsonl.gz", "text"),
+        ("d.jsonl.zst", "text"),
+        ("e.jsonl.zst", "content"),
+        (write(tmp_path / "d.parquet", texts).name, "text"),
+        (write(tmp_path / "c.parquet", texts, name="content").name, "content"),
+        ("folder", "text"),
+    ]
+    for name, column in sources:
+        assert shards_of(small_lab, tmp_path / name, tmp_path / f"out-{name}", column=column) == wanted, name
+        assert verify_shards(tmp_path / f"out-{name}", tmp_path / name, column).differences == 0
+
+
+def test_shards_of_a_parquet_file_that_changed_are_made_again(small_lab: Path, tmp_path: Path) -> None:
+    docs = write(tmp_path / "d.parquet", ["a", "b", "c", "d"])
+    first = shards_of(small_lab, docs, tmp_path / "out")
+    write(docs, ["a", "b", "c", "e"])
+    os.utime(docs, ns=(1, 1))
+    assert shards_of(small_lab, docs, tmp_path / "out") != first
+    with pytest.raises(VocabError, match=r"d\.parquet:2: an empty cell"):
+        shards_of(small_lab, write(docs, ["a", None, "c", "d"]), tmp_path / "out")
 
 
 def test_rows_that_are_no_documents_are_named_or_counted(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
+OPENERS: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in KINDS.items()}}
 MAY_BE_FAST = ("bpe", "sp_bpe", "sp_bpe_lossless", "sp", "hf")  # tried with gigatoken, see fast_engine.py
 
 
@@ -183,6 +184,8 @@ def train_vocabulary(kind: str, docs: Path, size: int, out: Path, skip: int | No
     builder = KINDS.get(kind)
     if builder is None:
         raise VocabError(f"kind {kind!r} is not known; wanted one of {', '.join(KINDS)}.")
+    if next(training_documents(docs, skip), None) is None:
+        raise VocabError(f"{docs}: no training documents in it. Name documents with --docs FILE.")
     digest, counts = hashlib.sha256(), [0, 0]
 
     def texts() -> Iterator[str]:
@@ -212,13 +215,12 @@ def open_vocabulary(folder: Path) -> tuple[Spec, Tokenizer, bytes]:
     path = folder / spec.file
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
-    known: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in KINDS.items()}}
-    if found != spec.file_sha256 or spec.kind not in known:
+    if found != spec.file_sha256 or spec.kind not in OPENERS:
         raise VocabError(
             f"{path}: sha256 {found[:12]}..., kind {spec.kind!r:.40}; spec.json wants {str(spec.file_sha256)[:12]}... "
             "and a kind that is known. Train or import it again."
         )
-    tokenizer = known[spec.kind](data, str(path))
+    tokenizer = OPENERS[spec.kind](data, str(path))
     if tokenizer.size != spec.size:
         raise VocabError(f"{path}: {tokenizer.size:,} ids, spec.json says {spec.size:,}. Train or import it again.")
     return spec, FastTokenizer(tokenizer, data, spec.name) if spec.kind in MAY_BE_FAST else tokenizer, data

@@ -20,7 +20,7 @@ from .byte_counts import ends_from_table, sizes_of
 from .byte_level_file import again, byte_alphabet
 from .byte_table import ByteTable
 from .errors import VocabError
-from .tokenizer import BOS, SPECIAL_NAMES, Encoded, Lossless
+from .tokenizer import BOS, SPECIAL_NAMES, UNK, Encoded, Lossless
 
 FOREIGN = "no byte-level vocabulary of this lab"
 LONGEST = 1 << 16  # characters handed over at once; Hugging Face needs some 100 bytes of memory for each
@@ -57,7 +57,7 @@ class ByteLevelTokenizer:
     """The vocabulary in the bytes of a tokenizer.json of ours. Raises VocabError for any other file."""
 
     lossless: Lossless = "exact"
-    bos = BOS
+    bos, unk = BOS, UNK
 
     def __init__(self, data: bytes, where: str = "tokenizer.json", form: Form = BPE) -> None:
         self.where, self._form = where, form

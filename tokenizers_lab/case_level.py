@@ -24,7 +24,7 @@ from .byte_level_file import added_tokens, byte_alphabet
 from .byte_table import ByteTable
 from .case_bytes import CAPS, FIRST_SIGN, TITLE, fold, raise_capitals, signs_first, spaces_first
 from .errors import VocabError
-from .tokenizer import BOS, SPECIAL_NAMES, Encoded, Lossless
+from .tokenizer import BOS, SPECIAL_NAMES, UNK, Encoded, Lossless
 
 SMALLEST = 256 + len(SPECIAL_NAMES)
 FORMAT = "pglab-case-level-1"
@@ -84,7 +84,7 @@ class CaseLevelTokenizer:
     """The vocabulary in a file of `train`. Raises VocabError for any other file."""
 
     lossless: Lossless = "exact"
-    bos = BOS
+    bos, unk = BOS, UNK
 
     def __init__(self, data: bytes, where: str = "tokenizer.json") -> None:
         self.where = where

@@ -29,6 +29,7 @@ def corpus_write(
     docs: Path | None = None,
     validation_share: float = 0.05,
     skip_bad: bool = False,
+    column: str = "text",
     json: bool = False,
 ) -> None:
     """Write docs.jsonl (validation documents first) and corpus.json into a folder.
@@ -43,12 +44,14 @@ def corpus_write(
         Share of the bytes to hold out, in whole documents.
     skip_bad: bool
         Leave out lines that are no documents, and say how many, instead of stopping at the first.
+    column: str
+        Key of the lines, or column of a parquet file, that holds the text.
     json: bool
         Print the counts as JSON.
     """
     from .corpus import write_corpus
 
-    made, note = write_corpus(out, docs, validation_share, skip_bad)
+    made, note = write_corpus(out, docs, validation_share, skip_bad, column)
     _tell(note)
     if json:
         say_json(asdict(made))

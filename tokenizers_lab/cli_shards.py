@@ -17,6 +17,7 @@ def shards_write(
     out: Path,
     shard_tokens: int = 100_000_000,
     validation_documents: int | None = None,
+    column: str = "text",
     train_sidecar: bool = False,
     workers: int = 1,
     dask: str | None = None,
@@ -27,7 +28,7 @@ def shards_write(
     Parameters
     ----------
     docs: Path
-        Documents, those for validation first.
+        Documents, those for validation first: .jsonl, .txt, .parquet, packed as .gz or .zst, or a folder of them.
     vocab: Path
         Folder of a vocabulary.
     out: Path
@@ -36,6 +37,8 @@ def shards_write(
         Tokens in a full shard.
     validation_documents: int
         How many documents at the head are for validation, instead of what corpus.json beside them says.
+    column: str
+        Key of the lines, or column of a parquet file, that holds the text.
     train_sidecar: bool
         Also write byte sidecars for the training shards.
     workers: int
@@ -62,6 +65,7 @@ def shards_write(
             out,
             shard_tokens,
             validation_documents,
+            column=column,
             train_sidecar=train_sidecar,
             workers=workers,
             executor=executor,
@@ -79,7 +83,7 @@ def shards_write(
 
 
 @shards.command(name="verify")
-def shards_verify(folder: Path, *, docs: Path, json: bool = False) -> int:
+def shards_verify(folder: Path, *, docs: Path, column: str = "text", json: bool = False) -> int:
     """Recount shards from the raw documents; exit status 1 when something differs.
 
     Parameters
@@ -88,12 +92,14 @@ def shards_verify(folder: Path, *, docs: Path, json: bool = False) -> int:
         Folder that `pglab shards write` wrote.
     docs: Path
         The documents it was written from.
+    column: str
+        As it was written with.
     json: bool
         Print the counts and differences as JSON.
     """
     from .shard_verify import verify_shards
 
-    found = verify_shards(folder, docs)
+    found = verify_shards(folder, docs, column)
     if json:
         say_json(found.to_json())
         return 1 if found.differences else 0

@@ -18,7 +18,7 @@ from .byte_counts import sizes_of
 from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
-from .tokenizer import LEVELS, UNK, Encoded, Lossless, Tokenizer
+from .tokenizer import LEVELS, Encoded, Lossless, Tokenizer
 
 SAMPLE_BYTES = 8_000_000  # of validation text at most; enough for four digits of bytes per token
 BATCH = 64
@@ -124,7 +124,7 @@ def measure(folder: Path, texts: Sequence[str], size: int, width: int, bits: int
         lossy=levels["lossy"],
         embedding_bytes=-(-spec.size * width * bits // 8),
         fallback_share=float(tokenizer.fallback()[ids].mean()) if len(ids) else 0.0,
-        unknown=int(np.count_nonzero(ids == UNK)),
+        unknown=int(np.count_nonzero(ids == tokenizer.unk)),
         encode_mb_s=size / 1e6 / max(seconds, 1e-9),
         tokens=len(ids),
     )

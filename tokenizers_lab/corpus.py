@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .aside import aside, write_json
-from .document import Document, read_documents
+from .document import COLUMN, Document, read_documents
 from .errors import VocabError
 from .speeches import embedded
 
@@ -56,13 +56,14 @@ def choose_validation(sizes: dict[bytes, int], share: float) -> set[bytes]:
 
 
 def write_corpus(
-    out: Path, docs: Path | None = None, share: float = 0.05, skip_bad: bool = False
+    out: Path, docs: Path | None = None, share: float = 0.05, skip_bad: bool = False, column: str = COLUMN
 ) -> tuple[Corpus, str]:
     """Write `out`/docs.jsonl and corpus.json; returns the counts and a note for the user ("" for none).
 
     docs: a file or folder of documents, None for the embedded speeches. share: of the bytes, for validation, between
-    0 and 1. skip_bad: leave out lines that are no documents; the note counts them, so that everything behind reads a
-    clean docs.jsonl. Raises VocabError for documents that cannot be read or split, OSError.
+    0 and 1. column: where lines and parquet files have the text. skip_bad: leave out lines that are no documents; the
+    note counts them, so that everything behind reads a clean docs.jsonl. Raises VocabError for documents that cannot be
+    read or split, OSError.
     """
     if not 0 < share < 1:
         raise VocabError(f"--validation-share {share}: wanted a number between 0 and 1, as 0.05.")
@@ -70,12 +71,12 @@ def write_corpus(
         found = embedded()
         return _write(out, found.source, lambda: found.documents, share), found.note
     if not skip_bad:
-        return _write(out, docs.name, lambda: read_documents(docs), share), ""
+        return _write(out, docs.name, lambda: read_documents(docs, column=column), share), ""
     skipped: list[str] = []
 
     def readable() -> Iterator[Document]:
         skipped.clear()
-        return read_documents(docs, skipped)
+        return read_documents(docs, skipped, column)
 
     corpus = _write(out, docs.name, readable, share)
     note = f"{len(skipped):,} lines are no documents and were left out; the first: {skipped[0]}" if skipped else ""

@@ -21,6 +21,7 @@ from .errors import VocabError
 
 LONGEST_LINE = 1 << 28  # bytes; a 100 MB document fits, a file without newlines does not eat the memory
 LINES = (".jsonl", ".ndjson", ".json")
+COLUMN = "text"  # where the challenge's documents have their text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,10 @@ class Document:
     size: int
 
 
-def read_documents(path: Path, skipped: list[str] | None = None) -> Iterator[Document]:
+def read_documents(path: Path, skipped: list[str] | None = None, column: str = COLUMN) -> Iterator[Document]:
     """Every document of a file or folder, in order, one at a time. Blank lines are skipped.
+
+    column: the key of a line, or the column of a parquet file, that holds the text.
 
     Raises VocabError (naming file:line) for broken JSON, bytes that are not UTF-8, a line without a string under
     "text", a lone surrogate, a line above 256 MiB, a torn archive; OSError when the file cannot be opened. With a list
@@ -44,15 +47,15 @@ def read_documents(path: Path, skipped: list[str] | None = None) -> Iterator[Doc
         if not files:
             raise VocabError(f"{path}: a folder without .txt files; wanted documents. Name a .jsonl or .txt file.")
         for member in files:
-            yield from read_documents(member, skipped)
+            yield from read_documents(member, skipped, column)
         return
     if path.name.endswith(".parquet"):
-        yield from _rows(path, skipped)
+        yield from _rows(path, skipped, column)
         return
     plain_name = path.name.removesuffix(".gz").removesuffix(".zst")
     with unpacked(path) as file:
         if plain_name.endswith(LINES):
-            yield from _lines(file, path, skipped)
+            yield from _lines(file, path, skipped, column)
         else:
             yield _whole(file, path)
 
@@ -116,7 +119,7 @@ class _Frames(io.RawIOBase):
         return count
 
 
-def _lines(file: BinaryIO, path: Path, skipped: list[str] | None) -> Iterator[Document]:
+def _lines(file: BinaryIO, path: Path, skipped: list[str] | None, column: str) -> Iterator[Document]:
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
@@ -125,7 +128,7 @@ def _lines(file: BinaryIO, path: Path, skipped: list[str] | None) -> Iterator[Do
         if line.isspace():
             continue
         try:
-            document = parse_line(line, number, path)
+            document = parse_line(line, number, path, column)
         except VocabError as error:
             if skipped is None:
                 raise
@@ -134,16 +137,16 @@ def _lines(file: BinaryIO, path: Path, skipped: list[str] | None) -> Iterator[Do
         yield document
 
 
-def _rows(path: Path, skipped: list[str] | None) -> Iterator[Document]:
+def _rows(path: Path, skipped: list[str] | None, column: str) -> Iterator[Document]:
     from .document_parquet import parquet_rows
 
-    for number, text in enumerate(parquet_rows(path), 1):
+    for number, text in enumerate(parquet_rows(path, column), 1):
         where = f"{path}:{number}"
         try:
             if isinstance(text, VocabError):
                 raise text
             if text is None:
-                raise VocabError(f'{where}: an empty cell under "text"; wanted a string in each row.')
+                raise VocabError(f'{where}: an empty cell under "{column}"; wanted a string in each row.')
             document = Document(where, text, utf8_size(text, where))
         except VocabError as error:
             if skipped is None:
@@ -153,7 +156,7 @@ def _rows(path: Path, skipped: list[str] | None) -> Iterator[Document]:
         yield document
 
 
-def parse_line(line: bytes, number: int, path: Path) -> Document:
+def parse_line(line: bytes, number: int, path: Path, column: str = COLUMN) -> Document:
     """The document in line `number` (from 1) of a JSONL file. Raises VocabError for whatever is not one."""
     where = f"{path}:{number}"
     try:
@@ -165,9 +168,13 @@ def parse_line(line: bytes, number: int, path: Path) -> Document:
         ) from None
     except (ValueError, RecursionError) as error:
         raise VocabError(f'{where}: not JSON ({str(error)[:80]}); wanted {{"text": "..."}} on each line.') from None
-    text = entry.get("text") if isinstance(entry, dict) else None
+    text = entry.get(column) if isinstance(entry, dict) else None
     if not isinstance(text, str):
-        raise VocabError(f'{where}: no string under "text"; wanted {{"text": "..."}} on each line.')
+        keys = ", ".join(map(str, entry)) if isinstance(entry, dict) else type(entry).__name__
+        raise VocabError(
+            f'{where}: no string under "{column}" among {keys!r:.60}; wanted {{"{column}": "..."}} on each line, or '
+            "another --column."
+        )
     return Document(where, text, utf8_size(text, where))
 
 

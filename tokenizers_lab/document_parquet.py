@@ -1,4 +1,4 @@
-"""Documents out of a parquet file, as FineWeb is published: the column `text`, one row a document, in order.
+"""Documents out of a parquet file, as FineWeb is published: one column (`text`), one row a document, in order.
 
 pyarrow reads it (extra `[parquet]`), a batch of rows at a time. A row that cannot be a document is an error with its
 number, as a line of JSON would be.
@@ -10,14 +10,13 @@ from typing import Any
 
 from .errors import VocabError
 
-COLUMN = "text"
 ROWS = 256  # read at once
 
 
-def parquet_rows(path: Path) -> Iterator[str | VocabError | None]:
+def parquet_rows(path: Path, column: str) -> Iterator[str | VocabError | None]:
     """The texts of a parquet file in order, None for an empty cell, VocabError for bytes that are not UTF-8.
 
-    Raises VocabError when pyarrow is missing, the file is no parquet file or damaged, or its `text` is no text column;
+    Raises VocabError when pyarrow is missing, the file is no parquet file or damaged, or has no such column of text;
     OSError when it cannot be opened.
     """
     try:
@@ -32,8 +31,8 @@ def parquet_rows(path: Path) -> Iterator[str | VocabError | None]:
     with path.open("rb") as raw:
         try:
             file = parquet.ParquetFile(raw)
-            _check(file.schema_arrow, pyarrow, path)
-            for batch in file.iter_batches(ROWS, columns=[COLUMN], use_threads=False):
+            _check(file.schema_arrow, pyarrow, path, column)
+            for batch in file.iter_batches(ROWS, columns=[column], use_threads=False):
                 for cell in batch.column(0):
                     row += 1
                     yield _text(cell, f"{path}:{row}")
@@ -44,16 +43,16 @@ def parquet_rows(path: Path) -> Iterator[str | VocabError | None]:
             ) from None
 
 
-def _check(schema: Any, pyarrow: Any, path: Path) -> None:
-    if COLUMN not in schema.names:
+def _check(schema: Any, pyarrow: Any, path: Path, column: str) -> None:
+    if column not in schema.names:
         names = ", ".join(map(str, schema.names[:6])) or "none"
         raise VocabError(
-            f"{path}: no column {COLUMN!r} among its columns ({names:.120}). Rename the one with the text."
+            f"{path}: no column {column!r} among its columns ({names:.120}). Name the one with the text: --column NAME"
         )
-    kind = schema.field(COLUMN).type
+    kind = schema.field(column).type
     kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
     if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
-        raise VocabError(f"{path}: column {COLUMN!r} holds {kind!s:.40}; wanted strings. Convert it first.")
+        raise VocabError(f"{path}: column {column!r} holds {kind!s:.40}; wanted strings. Convert it first.")
 
 
 def _text(cell: Any, where: str) -> str | VocabError | None:

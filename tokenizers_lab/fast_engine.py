@@ -83,6 +83,7 @@ class FastTokenizer:
         self._seen = self._checked = 0
         self.size: int = reference.size
         self.bos: int = reference.bos
+        self.unk: int = reference.unk
         self.lossless: Lossless = reference.lossless
         self.token_bytes: np.ndarray | None = reference.token_bytes
         self.table: ByteTable = reference.table

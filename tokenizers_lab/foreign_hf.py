@@ -59,7 +59,7 @@ class ForeignTokenizer:
                 f"{where}: none of its added tokens begins a document ({', '.join(list(added)[:5]) or 'it has none'}); "
                 f"wanted one of {', '.join(BEGINNINGS)}. Add one to the file."
             )
-        self.bos = added[begin]
+        self.bos, self.unk = added[begin], _unknown(content["model"], tokens)
         names: list[str | None] = [None] * self.size
         for name, token_id in tokens.items():
             names[token_id] = name
@@ -167,6 +167,12 @@ def _vocabulary(model: dict[str, Any]) -> dict[str, int]:
     if isinstance(model["vocab"], list):
         return {str(name): index for index, (name, _) in enumerate(model["vocab"])}
     return {str(name): int(token_id) for name, token_id in model["vocab"].items()}
+
+
+def _unknown(model: dict[str, Any], tokens: dict[str, int]) -> int:
+    """The id a model gives to what it has no token for, -1 for none; Unigram names it by its id, the others by name."""
+    found = model.get("unk_id") if model["type"] == "Unigram" else tokens.get(str(model.get("unk_token")))
+    return -1 if found is None else int(found)
 
 
 def _bytes_before(text: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Vocabularies from elsewhere, as a folder of this lab: SentencePiece `.model`, `tokenizer.json`, tiktoken ranks.
+"""Vocabularies from elsewhere, as a folder of this lab: SentencePiece, `tokenizer.json`, tiktoken ranks, TokenMonster.
 
 The file is taken over byte for byte (a ranks file is rewritten as tokenizer.json, with the same ids). What it is
 follows from its content. The spec says where it came from and how lossless the file claims to be; `pglab vocab compare`
@@ -14,9 +14,10 @@ from .aside import write_bytes, write_json
 from .errors import VocabError
 from .spec import Spec
 from .tokenizer import Tokenizer
+from .tokenmonster import looks_like
 
 Open = Callable[[bytes, str], Tokenizer]
-MODEL, JSON, TABLE = "tokenizer.model", "tokenizer.json", "token_table.npz"
+MODEL, JSON, VOCAB, TABLE = "tokenizer.model", "tokenizer.json", "tokenizer.vocab", "token_table.npz"
 
 
 def _open_model(data: bytes, where: str) -> Tokenizer:
@@ -43,11 +44,18 @@ def _open_bytes(data: bytes, where: str) -> Tokenizer:
     return from_file(data, where)
 
 
+def _open_tokenmonster(data: bytes, where: str) -> Tokenizer:
+    from .tokenmonster import TokenMonsterTokenizer
+
+    return TokenMonsterTokenizer(data, where)
+
+
 IMPORTED: dict[str, Open] = {
     "sp": _open_model,
     "sp_caseops": _open_caseops,
     "hf": _open_json,
     "bytes": _open_bytes,
+    "tokenmonster": _open_tokenmonster,
 }
 
 
@@ -63,7 +71,7 @@ def import_vocabulary(file: Path, out: Path, transform: str = "", split: str = "
         raise VocabError(f"--transform {transform!r}: wanted caseops, or nothing.")
     start = data[:64].lstrip()
     ranks = file.suffix == ".tiktoken" or _is_ranks_line(data[:400].split(b"\n")[0])
-    if transform and (start.startswith(b"{") or ranks):
+    if transform and (start.startswith(b"{") or ranks or looks_like(data)):
         raise VocabError(f"{where}: --transform caseops is for SentencePiece models. Leave it out.")
     if split and not ranks:
         raise VocabError(f"{where}: --split is for tiktoken ranks; this file says itself how it splits. Leave it out.")
@@ -74,6 +82,8 @@ def import_vocabulary(file: Path, out: Path, transform: str = "", split: str = "
         options["split"] = split
     elif start.startswith(b"{"):
         kind, name = "bytes" if b'"pure_byte"' in data[:1000] else "hf", JSON
+    elif looks_like(data):
+        kind, name = "tokenmonster", VOCAB
     else:
         kind, name = "sp_caseops" if transform else "sp", MODEL
     tokenizer = IMPORTED[kind](data, where)

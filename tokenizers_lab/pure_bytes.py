@@ -29,7 +29,7 @@ class PureBytes:
     """byte260: a document's tokens are its UTF-8 bytes plus 4."""
 
     size = SIZE
-    bos = BOS
+    bos, unk = BOS, UNK
     lossless: Lossless = "exact"
 
     def __init__(self) -> None:

@@ -1,17 +1,19 @@
 """The plan of an export: which lines of the documents make which unit of work.
 
 A unit is a run of whole lines of one split, about 32 MB of the file. The plan follows from the file alone, so a run
-that was killed and a run on other workers cut the same units, and a finished unit can be trusted by its name. A packed
-file (.gz, .zst) has no places to start reading at; it is unpacked beside the units first.
+that was killed and a run on other workers cut the same units; a finished unit can be trusted by its name. What has no
+places to start reading at (packed files, parquet, a folder) and lines with their text under another name are written
+beside the units as plain lines first; errors still name the row or line that the user gave.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .aside import aside
-from .document import LINES, LONGEST_LINE, Document, parse_line, read_documents, unpacked
+from .document import COLUMN, LINES, LONGEST_LINE, Document, parse_line, read_documents, unpacked
 from .errors import VocabError
 from .shard_format import SPLITS
 
@@ -100,19 +102,27 @@ def read_unit(path: Path, unit: Unit, shown: Path) -> Iterator[Document]:
                 yield parse_line(line, number, shown)
 
 
-def plain_file(docs: Path, folder: Path) -> Path:
-    """`docs`, or its unpacked copy in `folder`, made once. Raises VocabError for a torn archive."""
-    if docs.name.endswith(".parquet"):
-        raise VocabError(
-            f"{docs}: rows of parquet cannot be cut into units. Make lines of them: pglab corpus write --docs {docs} "
-            "--out corpus"
-        )
-    if docs.suffix not in (".gz", ".zst"):
+def plain_file(docs: Path, folder: Path, column: str = COLUMN) -> Path:
+    """`docs`, or its copy as plain lines in `folder`, made once. Raises VocabError for what read_documents refuses."""
+    rows = docs.is_dir() or docs.name.endswith(".parquet") or column != COLUMN
+    if not rows and docs.suffix not in (".gz", ".zst"):
         return docs
-    stat = docs.stat()
-    copy = folder / f"{stat.st_size}-{stat.st_mtime_ns}-{docs.name.removesuffix(docs.suffix)}"
+    name = (docs.name + ".jsonl") if rows else docs.name.removesuffix(docs.suffix)
+    copy = folder / f"{_stamp(docs, column)}-{name}"
     if not copy.is_file():
-        with unpacked(docs) as source, aside(copy) as file:
-            while data := source.read(1 << 20):
-                file.write(data)
+        with aside(copy) as file:
+            if rows:
+                for document in read_documents(docs, column=column):
+                    file.write(json.dumps({COLUMN: document.text}, ensure_ascii=False).encode("utf-8") + b"\n")
+            else:
+                with unpacked(docs) as source:
+                    while data := source.read(1 << 20):
+                        file.write(data)
     return copy
+
+
+def _stamp(docs: Path, column: str) -> str:
+    """Changes with the files that `docs` stands for, by their names, sizes and times."""
+    files = sorted(docs.iterdir()) if docs.is_dir() else [docs]
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr((stats, column)).encode()).hexdigest()[:16]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .builders import KINDS
-from .document import Document, read_documents
+from .builders import OPENERS
+from .document import COLUMN, Document, read_documents
 from .errors import VocabError
 from .progress import Advance, bytes_bar
 from .shard_documents import ShardDocument, shard_documents
@@ -58,7 +58,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes().decode("utf-8"))
         vocabulary, files = manifest["vocabulary"], manifest["files"]
-        good = manifest["format"] == "pglab-shards-1" and vocabulary["kind"] in KINDS
+        good = manifest["format"] == "pglab-shards-1" and vocabulary["kind"] in OPENERS
         good = good and all(type(e["tokens"]) is int and isinstance(e["sha256"], str) for e in files.values())
         good = good and all(name and Path(name).name == name for name in (*files, vocabulary["file"]))
         good = good and isinstance(vocabulary["file_sha256"], str)
@@ -71,19 +71,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def verify_shards(folder: Path, docs: Path) -> Verified:
+def verify_shards(folder: Path, docs: Path, column: str = COLUMN) -> Verified:
     """Recount `folder` from `docs`, one document at a time. Raises VocabError when something cannot be read at all."""
     manifest = read_manifest(folder)
     entry = manifest["vocabulary"]
     place = folder / entry["file"]
-    tokenizer = KINDS[entry["kind"]].open(place.read_bytes(), str(place))
+    tokenizer = OPENERS[entry["kind"]](place.read_bytes(), str(place))
     found = Verified()
     if _sha256(place) != entry["file_sha256"]:
         found.differs(place.name, "another tokenizer than the manifest names by its sha256")
     _files(folder, manifest, found)
     first = manifest["corpus"]["validation_documents"]
     with bytes_bar("recount", docs.stat().st_size) as advance:
-        documents = read_documents(docs)
+        documents = read_documents(docs, column=column)
         for split in SPLITS:
             there = islice(documents, first) if split == "val" else documents
             _split(shard_documents(folder, manifest["files"], split, tokenizer.bos), there, tokenizer, found, advance)

@@ -23,6 +23,7 @@ import numpy as np
 from .aside import write_bytes, write_json
 from .builders import TABLE, open_vocabulary
 from .corpus import read_corpus
+from .document import COLUMN
 from .errors import VocabError
 from .progress import bytes_bar
 from .shard_format import SPLITS
@@ -58,8 +59,6 @@ def source_of(docs: Path, plan: Plan, validation: int) -> dict[str, Any]:
 
 def validation_count(docs: Path, said: int | None) -> int:
     """How many documents lead for validation. Raises VocabError when nobody says."""
-    if docs.is_dir():
-        raise VocabError(f"{docs}: a folder; wanted one file of documents. Run: pglab corpus write --docs {docs}")
     corpus = read_corpus(docs) if said is None else None
     if said is not None and said < 0:
         raise VocabError(f"--validation-documents {said}: wanted 0 or more.")
@@ -75,6 +74,7 @@ def write_shards(
     shard_tokens: int = 100_000_000,
     validation: int | None = None,
     *,
+    column: str = COLUMN,
     train_sidecar: bool = False,
     workers: int = 1,
     executor: Executor | None = None,
@@ -82,7 +82,8 @@ def write_shards(
 ) -> dict[str, Any]:
     """Write the folder `out`; returns its manifest.
 
-    validation: documents at the head that form the validation split; from corpus.json when None. workers: processes on
+    validation: documents at the head that form the validation split; from corpus.json when None. column: where lines
+    and parquet files have the text. workers: processes on
     this machine; executor: takes their place, and must see the same paths. Raises VocabError for input that cannot be
     read or accounted for, OSError for a full disk.
     """
@@ -93,7 +94,7 @@ def write_shards(
         raise VocabError(f"{vocabulary}: {tokenizer.size:,} ids, BOS {tokenizer.bos}; shards want 65,536 and {BOS}.")
     first = validation_count(docs, validation)
     units = out / UNITS
-    plain = plain_file(docs, units)
+    plain = plain_file(docs, units, column)
     plan = plan_units(plain, first, unit_bytes)
     if not plan.units:
         raise VocabError(f"{docs}: no documents in it. Name documents with --docs FILE.")

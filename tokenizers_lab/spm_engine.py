@@ -36,7 +36,7 @@ class SentencePieceTokenizer:
             ) from None
         self.where = where
         self.lossless = self.normaliser.lossless
-        self.bos = int(self._engine.bos_id())
+        self.bos, self.unk = int(self._engine.bos_id()), int(self._engine.unk_id())
         ids = range(self.size)
         self.silent = np.array(
             [self._engine.is_control(i) or self._engine.is_unknown(i) or self._engine.is_unused(i) for i in ids], bool

@@ -58,13 +58,15 @@ class Encoded:
 class Tokenizer(Protocol):
     """A vocabulary with its engine.
 
-    size: number of ids. bos: the id that begins a document. lossless: what decoding gives back at worst.
+    size: number of ids. bos: the id that begins a document. unk: the id of what no token
+    covers, -1 for none. lossless: what decoding gives back at worst.
     token_bytes: (size,) int64, the original bytes a token stands for, or None when that depends on its neighbours or
     on the normaliser. table: the official byte table of the same vocabulary.
     """
 
     size: int
     bos: int
+    unk: int
     lossless: Lossless
     token_bytes: np.ndarray | None
     table: ByteTable

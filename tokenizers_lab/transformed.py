@@ -32,6 +32,7 @@ class CaseOpsTokenizer:
         self.inner = inner
         self.size: int = inner.size
         self.bos: int = inner.bos
+        self.unk: int = inner.unk
         self.lossless: Lossless = "exact" if inner.lossless == "exact" else "lossy"
         self.table: ByteTable = inner.table
 
