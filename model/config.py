@@ -75,6 +75,20 @@ class RunConfig:
     relu_slope: float = 0.0  # slope of the MLP's ReLU below zero, before squaring
     rope_dims: int = 0  # turn only so many coordinates of a head; 0: all
     depth_scale: bool = False  # divide what a block's branches read by the square root of the block's number
+    loop_repeats: int = 0  # run the blocks of the loop so many times more
+    loop_start: int = 0  # first block of the loop, from 0
+    loop_end: int = 0  # the block after its last; 0: all to the end
+    loop_adapters: bool = False  # a learnt scale and shift after every pass
+    parallel_from: int = 0  # from this block on, counted from 1, attention and MLP read the same; 0: nowhere
+    value_residual: bool = False  # blocks mix the first block's values into theirs
+    exclusive_last: int = 0  # in so many last blocks, heads bring nothing along the token's own value (XSA)
+    gate_width: int = 0  # channels of a token that gate its heads; 0: no gates
+    smear_width: int = 0  # channels of a token that gate what it takes from the one before; 0: no SmearGate
+    muon_row_norm: bool = False  # rows of a gradient to one length before Newton-Schulz (MuonEq-R)
+    muon_polar_express: bool = False  # coefficients of its own for each Newton-Schulz step
+    warmdown_shape: str = "linear"  # linear, cosine or sqrt
+    qat_below: float = 0.0  # while rates are below this part of the full ones, the loss sees what the codec will keep
+    entropy_weight: float = 0.0  # nats added for each estimated bit of a coded weight
     # where and in what precision
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, float32, bfloat16: of the matrix products
@@ -108,6 +122,14 @@ class RunConfig:
                 raise ModelError(f"{name} is {getattr(self, name)}; wanted a part between 0 and 1.")
         if self.rope_dims % 2 or self.rope_dims > head_dim:
             raise ModelError(f"rope_dims is {self.rope_dims}; wanted an even number up to the head width {head_dim}.")
+        if not self.loop_start < (self.loop_end or self.num_layers) <= self.num_layers:
+            raise ModelError(
+                f"the loop runs from block {self.loop_start} to before {self.loop_end}, there are {self.num_layers}; "
+                "wanted loop_start < loop_end <= num_layers."
+            )
+        for name in ("gate_width", "smear_width"):
+            if getattr(self, name) > self.model_dim:
+                raise ModelError(f"{name} is {getattr(self, name)}; wanted at most model_dim, {self.model_dim}.")
         if self.train_batch_tokens % (self.micro_batches * self.train_seq_len):
             raise ModelError(
                 f"train_batch_tokens {self.train_batch_tokens:,} is no multiple of micro_batches x train_seq_len "
@@ -123,6 +145,7 @@ CHOICES = {
     "device": ["auto", "cpu", "cuda"],
     "precision": ["auto", "float32", "bfloat16"],
     "compile": ["auto", "on", "off"],
+    "warmdown_shape": ["linear", "cosine", "sqrt"],
 }
 
 

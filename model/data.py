@@ -16,6 +16,7 @@ import numpy as np
 
 from .errors import ModelError
 
+BOS = 1  # the begin of a document, in every vocabulary of the challenge
 SHARD_MAGIC, SHARD_VERSION, SHARD_HEAD = 20240520, 1, 256  # the head's length is in int32
 
 

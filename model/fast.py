@@ -12,6 +12,10 @@ from .fast_block import FastBlock
 from .fast_head import CAP_LIMIT, HeadLoss
 from .gpt import GPT, Block, normed
 
+UNKNOWN_TO_FAST = (  # switches the hand-written block lacks
+    *("relu_slope", "rope_dims", "depth_scale"),
+    *("parallel_from", "value_residual", "exclusive_last", "gate_width"),
+)
 TILE = 64  # queries that attend together; a tile never multiplies with keys after its end
 
 
@@ -35,22 +39,18 @@ class FastGPT(GPT):
 
     def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
         """The mean of `nats`, as a scalar to differentiate. int64 `(B, T)` twice."""
-        x0 = x = normed(self.tok_emb(ids))  # (B, T, C)
-        cos, sin = (table.to(x.dtype)[:, None] for table in self.rotary(ids.size(1), ids.device))  # (T, 1, D/2)
-        mask = self.attention_mask(ids.size(1), x)
-        kept: list[Tensor] = []
-        for index, block in enumerate(self.blocks):
-            later = index - self.early
-            if later >= 0 and kept:
-                x = torch.addcmul(x, self.skip_weights[later], kept.pop())
-            assert isinstance(block, Block)
+        x0 = self.embedded(ids)  # (B, T, C)
+        cos, sin = (table.to(x0.dtype)[:, None] for table in self.rotary(ids.size(1), ids.device))  # (T, 1, D/2)
+        mask = self.attention_mask(ids.size(1), x0)
+
+        def run(block: Block, x: Tensor) -> Tensor:
             at, mlp = block.attn, block.mlp
-            x = FastBlock.apply(
-                x, x0, block.resid_mix, at.c_q.weight, at.c_k.weight, at.c_v.weight, at.q_gain, at.proj.weight,
-                block.attn_scale, mlp.fc.weight, mlp.proj.weight, block.mlp_scale, cos, sin, mask,
+            return FastBlock.apply(
+                x, x0, block.resid_mix, at.c_q.matrix(), at.c_k.matrix(), at.c_v.matrix(), at.q_gain, at.proj.matrix(),
+                block.attn_scale, mlp.fc.matrix(), mlp.proj.matrix(), block.mlp_scale, cos, sin, mask,
             )  # fmt: skip
-            if later < 0:
-                kept.append(x)
+
+        x = self.climb(x0, run)
         head = self.tok_emb.weight if self.lm_head is None else self.lm_head.weight
         flat = normed(x).view(-1, x.size(-1))  # (N, C)
         return HeadLoss.apply(flat, head, targets.reshape(-1), self.config.logit_softcap)
@@ -59,5 +59,5 @@ class FastGPT(GPT):
 def gpt_for(config: RunConfig, device: torch.device, dtype: torch.dtype) -> GPT:
     """The GPT to train on that device with matrix products in that dtype: the fast one where it is known to pay."""
     fast = device.type == "cpu" and dtype == torch.float32 and config.logit_softcap <= CAP_LIMIT
-    plain = not (config.relu_slope or config.rope_dims or config.depth_scale)  # switches the hand-written block lacks
-    return FastGPT(config) if fast and plain and config.compile != "on" else GPT(config)
+    lacks = any(getattr(config, name) for name in UNKNOWN_TO_FAST)
+    return FastGPT(config) if fast and not lacks and config.compile != "on" else GPT(config)

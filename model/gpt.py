@@ -8,15 +8,24 @@ within +-30.
 
 Parameter names and the order of their creation are the published baseline's, so that equal seeds give equal weights
 and public checkpoints load. Linear weights stay float32 and are cast when they are used.
+
+Positions meet in three places only, which `incremental` exchanges for its own: `Attention.attend`, `GPT.previous` (used
+by SmearGate alone) and `GPT.rotary`. Switches are parts that stand in a block or do not (`head_extras`, `smear`,
+`loops`); a block without any is the baseline's to the bit.
 """
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import RunConfig
+from .head_extras import ValueBlend, head_extras
+from .loops import block_order
+from .smear import Smear
 
-CONTROL_NAMES = ("attn_scale", "mlp_scale", "resid_mix", "q_gain", "skip_weights")  # vectors that stay float32
+CONTROL_NAMES = ("attn_scale", "mlp_scale", "resid_mix", "q_gain", "skip_weights", "head_gate")  # moved by Adam
 
 
 def normed(x: Tensor) -> Tensor:
@@ -25,13 +34,22 @@ def normed(x: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """A matrix without bias, float32 at rest, multiplied in the dtype of what comes in."""
+    """A matrix without bias, float32 at rest, multiplied in the dtype of what comes in.
+
+    `seen`, where it is set, shows the weight as products are to see it (`rounding`).
+    """
+
+    seen: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__(width_in, width_out, bias=False)
 
+    def matrix(self) -> Tensor:
+        """The weight as products see it."""
+        return self.weight if self.seen is None else self.seen(self.weight)
+
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.to(x.dtype))
+        return F.linear(x, self.matrix().to(x.dtype))
 
 
 def rotary_tables(
@@ -60,9 +78,9 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Causal self-attention with grouped key/value heads."""
+    """Causal self-attention with grouped key/value heads; `number` is that of the block, from 1."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, number: int) -> None:
         super().__init__()
         self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
         dim = config.model_dim
@@ -72,6 +90,8 @@ class Attention(nn.Module):
         self.c_v = Linear(dim, self.kv_heads * self.width)
         self.proj = Linear(dim, dim)
         self.q_gain = nn.Parameter(torch.full((self.heads,), config.qk_gain_init))
+        self.blend = ValueBlend() if config.value_residual and number > 1 else None
+        self.extras = head_extras(config, number)
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries `(B, H, T, D)`, keys and values `(B, K, T, D)`, positions and gains applied."""
@@ -85,9 +105,16 @@ class Attention(nn.Module):
         )
         return q * self.q_gain.to(q.dtype)[:, None, None], k, v
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, first: list[Tensor]) -> Tensor:
+        """x `(B, T, C)` -> the same; `first` holds the first block's values once that block has run."""
         q, k, v = self.project(x, cos, sin)
+        if not first:
+            first.append(v)
+        if self.blend is not None:
+            v = self.blend(v, first[0])
         y = self.attend(q, k, v)
+        for extra in self.extras:
+            y = extra(y, v, x)
         return self.proj(y.transpose(1, 2).reshape(x.shape))  # (B, T, C)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -120,21 +147,41 @@ class Block(nn.Module):
         super().__init__()
         dim = config.model_dim
         self.scale = number**-0.5 if config.depth_scale else 1.0
-        self.attn = Attention(config)
+        self.attn = Attention(config, number)
         self.mlp = Perceptron(config)
         self.attn_scale = nn.Parameter(torch.ones(dim))
         self.mlp_scale = nn.Parameter(torch.ones(dim))
         self.resid_mix = nn.Parameter(torch.stack((torch.ones(dim), torch.zeros(dim))))  # (2, C): of x, of x0
 
-    def forward(self, x: Tensor, x0: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        mix = self.resid_mix.to(x.dtype)
-        x = mix[0] * x + mix[1] * x0  # (B, T, C)
-        x = x + self.attn_scale.to(x.dtype) * self.attn(self.read(x), cos, sin)
+    def forward(self, x: Tensor, x0: Tensor, cos: Tensor, sin: Tensor, first: list[Tensor]) -> Tensor:
+        x = self.mixed(x, x0)
+        x = x + self.attn_scale.to(x.dtype) * self.attn(self.read(x), cos, sin, first)
         return x + self.mlp_scale.to(x.dtype) * self.mlp(self.read(x))
+
+    def mixed(self, x: Tensor, x0: Tensor) -> Tensor:
+        """The stream with the learnt part of its beginning. `(B, T, C)`."""
+        mix = self.resid_mix.to(x.dtype)
+        return mix[0] * x + mix[1] * x0
 
     def read(self, x: Tensor) -> Tensor:
         """The stream as a branch reads it."""
         return normed(x) if self.scale == 1.0 else normed(x) * self.scale
+
+
+class ParallelBlock(Block):
+    """Attention and perceptron read the same, side by side (public records: -0.002 bits per byte in late blocks)."""
+
+    def forward(self, x: Tensor, x0: Tensor, cos: Tensor, sin: Tensor, first: list[Tensor]) -> Tensor:
+        x = self.mixed(x, x0)
+        seen = self.read(x)
+        attended, thought = self.attn(seen, cos, sin, first), self.mlp(seen)
+        return x + self.attn_scale.to(x.dtype) * attended + self.mlp_scale.to(x.dtype) * thought
+
+
+def block_of(config: RunConfig, number: int) -> Block:
+    """Block `number`, from 1."""
+    parallel = config.parallel_from and number >= config.parallel_from
+    return ParallelBlock(config, number) if parallel else Block(config, number)
 
 
 class GPT(nn.Module):
@@ -144,9 +191,14 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.tok_emb = nn.Embedding(config.vocab_size, config.model_dim)
-        self.early = config.num_layers // 2  # blocks whose outputs are kept for the later ones
+        self.order = block_order(config)  # which block each pass runs
+        self.early = len(self.order) // 2  # passes whose outputs are kept for the later ones
         self.skip_weights = nn.Parameter(torch.ones(self.early, config.model_dim))
-        self.blocks = nn.ModuleList([Block(config, number + 1) for number in range(config.num_layers)])
+        if config.loop_adapters:
+            self.repeat_scales = nn.Parameter(torch.ones(len(self.order), config.model_dim))
+            self.repeat_shifts = nn.Parameter(torch.zeros(len(self.order), config.model_dim))
+        self.blocks = nn.ModuleList([block_of(config, number + 1) for number in range(config.num_layers)])
+        self.smear = Smear(config.smear_width) if config.smear_width else None
         self.lm_head = None if config.tie_embeddings else Linear(config.model_dim, config.vocab_size)
         self.compute_dtype = torch.float32  # of matrix products; the run sets it
         self.rotary_dtype = torch.float32
@@ -170,16 +222,34 @@ class GPT(nn.Module):
     def hidden(self, ids: Tensor) -> Tensor:
         """What the head reads, normalised. int64 `(B, T)` -> `(B, T, C)`."""
         cos, sin = self.rotary(ids.size(1), ids.device)
-        x0 = x = normed(self.tok_emb(ids))  # (B, T, C)
+        x0 = self.embedded(ids)
+        first: list[Tensor] = []
+        return normed(self.climb(x0, lambda block, x: block(x, x0, cos, sin, first)))
+
+    def embedded(self, ids: Tensor) -> Tensor:
+        """What the first block reads and every block mixes in. int64 `(B, T)` -> `(B, T, C)`."""
+        x = normed(self.tok_emb(ids))
+        return x if self.smear is None else self.smear(x, self.previous(x), ids)
+
+    def previous(self, x: Tensor) -> Tensor:
+        """Each position's predecessor in its row, zeros before the first. `(B, T, C)` -> the same."""
+        return F.pad(x, (0, 0, 1, 0))[:, :-1]
+
+    def climb(self, x: Tensor, run: Callable[[Block, Tensor], Tensor]) -> Tensor:
+        """The stream through all passes, with the U of kept outputs. `run` does one block. `(B, T, C)` -> the same."""
         kept: list[Tensor] = []
-        for index, block in enumerate(self.blocks):
-            later = index - self.early
+        for place, index in enumerate(self.order):
+            later = place - self.early
             if later >= 0 and kept:
                 x = x + self.skip_weights[later].to(x.dtype) * kept.pop()
-            x = block(x, x0, cos, sin)
+            block = self.blocks[index]
+            assert isinstance(block, Block)
+            x = run(block, x)
+            if self.config.loop_adapters:
+                x = x * self.repeat_scales[place].to(x.dtype) + self.repeat_shifts[place].to(x.dtype)
             if later < 0:
                 kept.append(x)
-        return normed(x)
+        return x
 
     def logits(self, ids: Tensor) -> Tensor:
         """Soft-capped float32 logits. int64 `(B, T)` -> `(B, T, V)`."""

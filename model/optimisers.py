@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .config import RunConfig
 from .gpt import CONTROL_NAMES, GPT
-from .muon import Muon
+from .muon import NEWTON_SCHULZ, POLAR_EXPRESS, Muon
 
 
 def make_optimisers(model: GPT, config: RunConfig, dtype: torch.dtype) -> tuple[torch.optim.Adam, Muon]:
@@ -21,8 +21,8 @@ def make_optimisers(model: GPT, config: RunConfig, dtype: torch.dtype) -> tuple[
     for name, p in model.blocks.named_parameters():
         is_matrix = p.ndim == 2 and not any(part in name for part in CONTROL_NAMES)
         (matrices if is_matrix else vectors).append(p)
-    if model.skip_weights.numel():
-        vectors.append(model.skip_weights)
+    outside = [(n, p) for n, p in model.named_parameters() if not n.startswith(("blocks.", "tok_emb.", "lm_head."))]
+    vectors += [p for _, p in outside if p.numel()]  # skip weights, and those of switches
     token_rate = config.tied_embed_lr if config.tie_embeddings else config.embed_lr
     groups = [
         {"params": [model.tok_emb.weight], "lr": token_rate, "base_lr": token_rate},
@@ -32,7 +32,8 @@ def make_optimisers(model: GPT, config: RunConfig, dtype: torch.dtype) -> tuple[
         groups.insert(1, {"params": [model.lm_head.weight], "lr": config.head_lr, "base_lr": config.head_lr})
     adam = torch.optim.Adam(groups, betas=(config.beta1, config.beta2), eps=config.adam_eps, fused=True)
     steps, decay = config.muon_backend_steps, config.muon_weight_decay
-    muon = Muon(matrices, config.matrix_lr, config.muon_momentum, steps, dtype, decay)
+    table = POLAR_EXPRESS if config.muon_polar_express else NEWTON_SCHULZ
+    muon = Muon(matrices, config.matrix_lr, config.muon_momentum, steps, dtype, decay, config.muon_row_norm, table)
     for group in muon.param_groups:
         group["base_lr"] = config.matrix_lr
     return adam, muon

@@ -1,20 +1,25 @@
 """How learning rates and Muon's momentum move while a run goes on: three small functions of step and time.
 
-Rates are constant, then fall in a straight line to zero (warm-down). The challenge ends on the clock, so where there
-is a cap on training time the fall is measured in time, from the present speed: a slow machine does fewer steps, but
-its rates still reach zero. `warmdown_frac` says the same without needing to know the speed.
+Rates are constant, then fall to zero (warm-down), in a straight line unless `warmdown_shape` says otherwise. The
+challenge ends on the clock, so where there is a cap on training time the fall is measured in time, from the present
+speed: a slow machine does fewer steps, but its rates still reach zero. `warmdown_frac` says the same without needing to
+know the speed.
 """
+
+import math
 
 from .config import RunConfig
 
 
 def rate_scale(config: RunConfig, step: int, elapsed_ms: float) -> float:
     """What every learning rate is multiplied with at `step`, in [0, 1]; `elapsed_ms` is training time so far."""
-    return max(falling(config, step, elapsed_ms), config.min_rate)
+    left = falling(config, step, elapsed_ms)  # 1 until the fall, then straight to 0
+    shaped = {"linear": left, "cosine": 0.5 - 0.5 * math.cos(math.pi * left), "sqrt": 1.0 - math.sqrt(1.0 - left)}
+    return max(shaped[config.warmdown_shape], config.min_rate)
 
 
 def falling(config: RunConfig, step: int, elapsed_ms: float) -> float:
-    """`rate_scale` without a floor."""
+    """`rate_scale` in a straight line and without a floor."""
     cap_ms = 1000.0 * config.max_wallclock_seconds
     if config.warmdown_frac > 0:
         done = elapsed_ms / cap_ms if cap_ms > 0 else 0.0

@@ -39,6 +39,7 @@ from .lock import folder_lock
 from .log import RunLog, train_line, val_line
 from .optimisers import Gradients, make_optimisers
 from .ranks import Ranks, StopRequest, open_ranks
+from .rounding import coding_bits, codec_grid, seen_through
 from .schedule import momentum_at, rate_scale
 
 RECIPE: dict[str, object] = {}
@@ -58,6 +59,7 @@ class Training:
         self.adam, self.muon = make_optimisers(self.model, config, ranks.dtype)
         self.average = WeightAverage(self.model, config.ema_decay)
         self.gradients = Gradients(list(self.model.parameters()))
+        self.grid = codec_grid(config.codec) if config.qat_below or config.entropy_weight else None
         self.stream = TokenStream(Path(config.data_path), config.vocab_size)
         self.model.rotary(config.train_seq_len, ranks.device)  # made before anything is compiled
         wanted = config.compile == "on" or (config.compile == "auto" and ranks.device.type == "cuda")
@@ -65,8 +67,21 @@ class Training:
             torch.compile(self.model, dynamic=False) if wanted else self.model
         )
 
-    def forward_backward(self) -> Tensor:
-        """Gradients of one step's batch, this rank's part; returns this rank's mean loss."""
+    def forward_backward(self, scale: float = 1.0) -> Tensor:
+        """Gradients of one step's batch, this rank's part; returns this rank's mean loss.
+
+        scale: that of the rates, by which rounding in the loss begins (`qat_below`).
+        """
+        rounded = self.grid.rounded if self.grid and scale < self.config.qat_below else None
+        with seen_through(self.model, rounded):
+            total = self.loss_backward()
+        if self.grid and self.config.entropy_weight:
+            (self.config.entropy_weight * coding_bits(self.model, self.grid)).backward()
+        self.gradients.average(self.ranks.world)
+        return total
+
+    def loss_backward(self) -> Tensor:
+        """The part of `forward_backward` that reads text."""
         config, ranks = self.config, self.ranks
         pieces = config.micro_batches // ranks.world
         total = torch.zeros((), device=ranks.device)
@@ -79,7 +94,6 @@ class Training:
                 loss = self.loss(x, y)
             (loss / pieces).backward()
             total += loss.detach() / pieces
-        self.gradients.average(ranks.world)
         return total
 
     def move(self, step: int, scale: float) -> None:
@@ -111,7 +125,7 @@ class Training:
         before = {name: tensor.clone() for name, tensor in self.tensors().items()}
         place = self.stream.place
         for step in range(steps):
-            self.forward_backward()
+            self.forward_backward(1.0 if step + 1 < steps else 0.0)  # the last one rounds, where the run will
             self.adam.step()
             self.muon.step()
             if steps <= 20 or (step + 1) % 10 == 0 or step + 1 == steps:
@@ -186,7 +200,7 @@ def train_loop(
                 log.line(f"stopping_early: wallclock_cap train_time:{now_ms:.0f}ms step:{step}/{last}")
             return replace(snapshot(), log_sizes=sizes)
         scale = rate_scale(config, step, now_ms)
-        loss = training.forward_backward()
+        loss = training.forward_backward(scale)
         training.move(step, scale)
         step += 1
         ranks.settle()
