@@ -21,6 +21,9 @@ GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 # name -> (where it lives, the line that stands in `pglab --help`); nothing here is imported before it is called
 COMMANDS: dict[str, tuple[str, str]] = {
     "tour": ("pglab_tour:tour", "The whole lab on real text, one station after the other, in a few minutes."),
+    "run": ("pglab_run.cli:run", "A whole experiment from one file: vocabularies x models x codecs x seeds."),
+    "runs": ("pglab_run.cli:runs", "Runs of a store: list them, look at one, set some beside each other."),
+    "watch": ("pglab_run.cli:watch", "Follow a training in the terminal, and see where it will end."),
     "doctor": ("pglab_doctor:doctor", "Versions, devices, and packages that answer to one of our names."),
     "corpus": ("tokenizers_lab.cli:corpus", "Documents: fetch the embedded text or your own, split for validation."),
     "data": ("tokenizers_lab.cli_data:data", "Published exports, fetched and checked by hash."),
@@ -32,7 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 BENCHES: dict[str, tuple[str, str]] = {
     "vocab": ("tokenizers_lab.bench:bench", "Encoding and export against the public exporter's way."),
+    "score": ("tokenizers_lab.bench_score:bench", "Our score of vocabularies against trained models of equal size."),
     "codecs": ("compress.bench:bench", "Sizes and seconds of our codecs against general compressors."),
+    "lossy": ("model.bench_lossy:bench", "Bytes at equal damage: our quantisers against the records'."),
     "train": ("model.bench:bench", "A training step against the baseline's own, written plainly."),
     "audit": ("bpb_audit.bench:bench", "Recounting bytes against decoding every document, and per-token Python."),
     "records": ("records.bench:bench", "Record folders checked a second."),

@@ -65,6 +65,7 @@ class Scores:
     budget: int
     width: int
     weight_bits: int
+    artifact: int
     rows: list[Score]
     best: int | None
     differences: list[Difference | None]
@@ -104,10 +105,10 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> Encoded:
     return Encoded(np.concatenate([part.ids for part in parts]), np.concatenate([np.zeros(1, np.int64), *offsets]))
 
 
-def embedding_room(size: int, width: int, weight_bits: int, budget: int) -> tuple[int, int]:
+def embedding_room(size: int, width: int, weight_bits: int, budget: int, artifact: int = ARTIFACT) -> tuple[int, int]:
     """(embedding bytes, bytes left for n-grams out of `budget` by the embedding's share of the artifact)."""
     embedding = -(-size * width * weight_bits // 8)
-    return embedding, budget * max(ARTIFACT - embedding, 0) // ARTIFACT
+    return embedding, budget * max(artifact - embedding, 0) // artifact
 
 
 def score(
@@ -118,9 +119,10 @@ def score(
     budget: int,
     width: int,
     weight_bits: int,
+    artifact: int = ARTIFACT,
 ) -> Score:
     """Fit on `train`, score `held`. Raises VocabError for a vocabulary too large for n-grams of order 4."""
-    embedding, room = embedding_room(tokenizer.size, width, weight_bits, budget)
+    embedding, room = embedding_room(tokenizer.size, width, weight_bits, budget, artifact)
     seen, wanted = encode(tokenizer, train), encode(tokenizer, held)
     raw = int(sizes_of(held).sum())
     document = np.repeat(np.arange(len(held)), np.diff(wanted.offsets))
@@ -139,21 +141,29 @@ def score(
 
 
 def score_vocabularies(
-    folders: Sequence[Path], docs: Path, budget: int = BUDGET, width: int = 512, weight_bits: int = 6
+    folders: Sequence[Path],
+    docs: Path,
+    budget: int = BUDGET,
+    width: int = 512,
+    weight_bits: int = 6,
+    artifact: int = ARTIFACT,
 ) -> Scores:
     """Score each folder on the same documents; differences by paired bootstrap. Raises VocabError."""
-    if width < 1 or not 1 <= weight_bits <= 32 or budget < 1:
+    if width < 1 or not 1 <= weight_bits <= 32 or budget < 1 or artifact < 1:
         raise VocabError(
-            f"--width {width} --bits {weight_bits} --budget {budget}: wanted all above 0, 32 bits at most."
+            f"--width {width} --bits {weight_bits} --budget {budget} --artifact {artifact}: wanted all above 0, 32 "
+            "bits at most."
         )
     held, train = split_documents(docs)
     rows = []
     for folder in folders:
         spec, tokenizer, _ = open_vocabulary(folder)
-        rows.append(score(spec.name, tokenizer, held, train, budget, width, weight_bits))
+        rows.append(score(spec.name, tokenizer, held, train, budget, width, weight_bits, artifact))
     fair = [i for i, row in enumerate(rows) if row.bpb is not None and row.restores(len(held))]
     best = min(fair, key=lambda i: rows[i].bpb or 0.0) if fair else None
     reference = rows[best].bits if best is not None else None
     differences = [None if reference is None or row.bits is None else paired(row.bits, reference) for row in rows]
     sizes = int(sizes_of(held).sum()), int(sizes_of(train).sum())
-    return Scores(len(held), sizes[0], len(train), sizes[1], budget, width, weight_bits, rows, best, differences)
+    return Scores(
+        len(held), sizes[0], len(train), sizes[1], budget, width, weight_bits, artifact, rows, best, differences
+    )
