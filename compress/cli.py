@@ -81,7 +81,15 @@ def sweep(
 
 
 @codec.command
-def pack(source: Path, target: Path, /, *, recipe: str = "int6-row+brotli11", json: bool = False) -> None:
+def pack(
+    source: Path,
+    target: Path,
+    /,
+    *,
+    recipe: str = "int6-row+brotli11",
+    calibration: Path | None = None,
+    json: bool = False,
+) -> None:
     """Quantise and code weights into a container.
 
     Parameters
@@ -92,14 +100,18 @@ def pack(source: Path, target: Path, /, *, recipe: str = "int6-row+brotli11", js
         The container to write, usually final_model.pgc.
     recipe
         Quantiser, layouts and coder.
+    calibration
+        What errors cost, for gptqN and water: the file of pglab model calibrate.
     json
         Print one JSON document instead of the sentence.
     """
     from .container import read_container, write_container
     from .sources import read_weights
+    from .statistics import read_statistics
 
     weights = read_weights(source)
-    size = write_container(target, weights.tensors, recipe, weights.dtypes)
+    statistics = read_statistics(calibration, weights.tensors) if calibration else None
+    size = write_container(target, weights.tensors, recipe, weights.dtypes, statistics)
     held = len(read_container(target))
     answer = {"path": str(target), "bytes": size, "tensors": held, "recipe": recipe}
     print(json_module.dumps(answer) if json else f"{target}: {size:,} bytes, {held} tensors, recipe {recipe}.")

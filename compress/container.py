@@ -14,6 +14,7 @@ from .container_read import DECODE_LIMIT, unpack_container
 from .container_write import pack_tensors, write_packed
 from .mix_decode import mix_decoders
 from .recipes import Recipe, parse_recipe
+from .statistics import Statistics
 
 
 def write_container(
@@ -21,13 +22,15 @@ def write_container(
     tensors: Mapping[str, np.ndarray],
     recipe: str | Recipe,
     dtypes: Mapping[str, str] | None = None,
+    statistics: Statistics | None = None,
 ) -> int:
     """Code a state dict by a recipe ("int6-row+brotli11") into a file; returns the file's size in bytes.
 
-    `dtypes` names tensors whose dtype numpy lacks: "bfloat16", given as float32. Raises CodecError or OSError.
+    `dtypes` names tensors whose dtype numpy lacks: "bfloat16", given as float32; `statistics` say what errors cost, for
+    the quantisers that ask. Raises CodecError or OSError.
     """
     chosen = parse_recipe(recipe) if isinstance(recipe, str) else recipe
-    return write_packed(path, pack_tensors(tensors, chosen, dtypes))
+    return write_packed(path, pack_tensors(tensors, chosen, dtypes, statistics))
 
 
 def read_container(path: str | os.PathLike[str], limit: int = DECODE_LIMIT) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from .container_read import HEAD, MAGIC, VERSION
 from .errors import CodecError
 from .recipes import Recipe
 from .stage import Coder, Parts
+from .statistics import Statistics
 
 
 def file_order(name: str) -> tuple[str, list[int], str]:
@@ -26,13 +27,17 @@ def file_order(name: str) -> tuple[str, list[int], str]:
 
 
 def quantize_all(
-    tensors: Mapping[str, np.ndarray], recipe: Recipe, dtypes: Mapping[str, str] | None = None
+    tensors: Mapping[str, np.ndarray],
+    recipe: Recipe,
+    dtypes: Mapping[str, str] | None = None,
+    statistics: Statistics | None = None,
 ) -> list[Parts]:
     """Every tensor through the recipe's quantiser, in the file's order. Raises CodecError."""
     out = []
     for name in sorted(tensors, key=file_order):
         values = np.asarray(tensors[name])
-        out.append(recipe.quantizer.encode(name, values, (dtypes or {}).get(name, values.dtype.name)))
+        metric = statistics.metrics.get(name) if statistics else None
+        out.append(recipe.quantizer.encode(name, values, (dtypes or {}).get(name, values.dtype.name), metric))
     return out
 
 
@@ -77,9 +82,14 @@ def assemble(table: dict[str, object], body: bytes) -> bytes:
     return head + zlib.crc32(packed, zlib.crc32(head)).to_bytes(4, "little") + packed + body
 
 
-def pack_tensors(tensors: Mapping[str, np.ndarray], recipe: Recipe, dtypes: Mapping[str, str] | None = None) -> bytes:
+def pack_tensors(
+    tensors: Mapping[str, np.ndarray],
+    recipe: Recipe,
+    dtypes: Mapping[str, str] | None = None,
+    statistics: Statistics | None = None,
+) -> bytes:
     """A state dict to the bytes of a container."""
-    return pack_parts(quantize_all(tensors, recipe, dtypes), recipe.coder, recipe.rest)
+    return pack_parts(quantize_all(tensors, recipe, dtypes, statistics), recipe.coder, recipe.rest)
 
 
 def write_packed(path: str | os.PathLike[str], data: bytes) -> int:

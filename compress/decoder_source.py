@@ -9,7 +9,7 @@ import lzma
 from functools import cache
 from importlib.resources import files
 
-GENERAL = ("errors", "decode_bytes", "dequantize", "trellis", "layouts", "container_read")
+GENERAL = ("errors", "decode_bytes", "dequantize", "grid", "trellis", "layouts", "container_read")
 
 
 @cache

@@ -3,12 +3,15 @@
 A tensor in a container has a *scheme*, a few words that say which arrays it is made of and how they become numbers
 again. `raw float16` is one array in that dtype; `row int8 float16` are integers and one scale a row; `one` has a
 single scale; `affine` a scale and a zero a row; `book` a table of values that the integers look up; `trellis` walks a
-trellis of so many states.
+trellis of so many states; `grid` has a step for each row and column (`grid`).
 """
+
+from math import prod
 
 import numpy as np
 
 from .errors import CodecError
+from .grid import on_grid
 from .trellis import next_states, walk_trellis
 
 STORED = [
@@ -38,6 +41,14 @@ def part_specs(scheme: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int
     if word == "trellis" and dtypes[2:] and dtypes[2].isdecimal():
         next_states(int(dtypes.pop()[:4]))
         wants["trellis"] = [shape, ()]
+    if word == "grid" and all(d.isdecimal() and len(d) < 12 for d in dtypes[-2:]) and shape:
+        count, states = int(dtypes.pop()), int(dtypes.pop())
+        columns = prod(shape[1:]) if shape[0] else 0
+        wants["grid"] = [shape, shape[:1], (columns,), (), *([(count,)] * 2 if count else [])]
+        if states != 1:
+            next_states(states)
+        if dtypes[1:3] != ["int8", "int8"] or dtypes[4:] not in ([], ["int32", "int32"]):
+            dtypes = []
     if len(wants.get(word, ())) != len(dtypes) or any(d not in STORED for d in dtypes):
         raise CodecError(f"the scheme {scheme!r:.60} is not known to this reader")
     if word in ("row", "affine", "trellis") and not shape:
@@ -52,6 +63,10 @@ def dequantize(scheme: str, parts: list[np.ndarray], shape: tuple[int, ...], dty
     with np.errstate(all="ignore"):
         if word == "raw":
             out = q
+        elif word == "grid":
+            rows = parts[1].size
+            flat = q.reshape(rows, -1) if rows else q.reshape(0, 0)
+            out = on_grid([flat, *parts[1:]], int(scheme.split(" ")[-2])).reshape(shape)
         elif word == "book":
             if q.size and int(q.max()) >= rest[0].size:
                 raise CodecError("an integer points beyond its table of values")

@@ -1,42 +1,48 @@
-"""Rounding with error feedback: GPTQ (Frantar et al., arXiv:2210.17323) for any grid, given the layer's Hessian.
+"""Per-row integers rounded with error feedback: GPTQ (Frantar et al., arXiv:2210.17323), the records' own quantiser.
 
 A column is rounded, and what it lost is made up by the columns not yet rounded, weighed by how the layer's inputs go
 together: H = X^T X over calibration inputs X. The loss that falls is the layer's output error tr(E H E^T), not the
-weights' own. This module needs only numpy; who has a model and text makes the Hessians.
+weights' own. Rows share no feedback here and have a step each; `water` does more with the same statistics.
 """
+
+from typing import Any
 
 import numpy as np
 
 from .errors import CodecError
+from .feedback import factors, fast_round
+from .quantizers import RowInt, check_finite, is_matrix, row_reach, row_scales
+from .stage import Parts
+from .statistics import Metric
 
 
-def feedback_round(
-    weights: np.ndarray, hessian: np.ndarray, step: np.ndarray | float, damp: float = 0.01
-) -> np.ndarray:
-    """Integers q such that `q * step` loses little at the layer's output. `(R, C), (C, C) -> (R, C) int64`.
+class Gptq(RowInt):
+    """Per-row integers with error feedback over the columns; without statistics, plain rounding."""
 
-    step: a number, or one for each row `(R,)`; damp: share of the mean diagonal added to the Hessian. Raises CodecError
-    when shapes do not fit or the Hessian is not positive after damping.
-    """
-    rows, columns = weights.shape
-    if hessian.shape != (columns, columns) or not np.isfinite(hessian).all():
-        raise CodecError(f"a Hessian of shape {hessian.shape} does not fit weights of shape {weights.shape}.")
-    h = hessian.astype(np.float64) + np.eye(columns) * max(damp * float(np.trace(hessian)) / max(columns, 1), 1e-12)
-    try:
-        upper = np.linalg.cholesky(np.linalg.inv(h)).T  # inv(H) = U^T U
-    except np.linalg.LinAlgError:
-        raise CodecError("the Hessian is not positive definite after damping; give more calibration text.") from None
-    left = weights.astype(np.float64).copy()
-    steps = np.broadcast_to(np.asarray(step, np.float64), (rows,))
-    out = np.empty((rows, columns), np.int64)
-    for c in range(columns):
-        out[:, c] = np.rint(left[:, c] / steps)
-        error = (left[:, c] - out[:, c] * steps) / upper[c, c]
-        left[:, c + 1 :] -= error[:, None] * upper[c, c + 1 :]
-    return out
+    def __init__(
+        self, bits: int, sigma: float = 0.0, table_bits: int = 0, damp: float = 0.01, min_size: int = 1024
+    ) -> None:
+        """table_bits: of embedding tables (names with `emb` in them), which records give a bit more; 0 for no more."""
+        super().__init__(bits, sigma, min_size)
+        if not 0 <= damp <= 1 or table_bits not in (0, *range(2, 9)):
+            raise CodecError(f"damping lies in 0 to 1, tables have 2 to 8 bits; met {damp}, {table_bits}.")
+        self.damp, self.table_bits = damp, table_bits
+        self.name = f"gptq{bits}{f'.{table_bits}' if table_bits else ''}-{f'sigma{sigma:g}' if sigma else 'row'}"
 
+    def config(self) -> dict[str, Any]:
+        return {
+            "bits": self.bits, "sigma": self.sigma, "table_bits": self.table_bits, "damp": self.damp,
+            "min_size": self.min_size,
+        }  # fmt: skip
 
-def output_error(weights: np.ndarray, back: np.ndarray, hessian: np.ndarray) -> float:
-    """tr(E H E^T): the squared error of the layer's outputs over the calibration inputs."""
-    e = weights.astype(np.float64) - back
-    return float(((e @ hessian) * e).sum())
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
+        if metric is None or not is_matrix(name, values, self.min_size):
+            return super().encode(name, values, dtype)
+        check_finite(name, values)
+        if self.table_bits and "emb" in name:
+            return Gptq(self.table_bits, self.sigma, 0, self.damp, self.min_size).encode(name, values, dtype, metric)
+        x, top = values.astype(np.float64).reshape(values.shape[0], -1), (1 << (self.bits - 1)) - 1
+        scale = row_scales(name, row_reach(x.astype(np.float32), self.sigma) / top)
+        lower, _ = factors(metric.columns, self.damp)
+        q = fast_round()(x, np.zeros((0, 0)), lower, scale.astype(np.float64), np.ones(x.shape[1]), float(top))
+        return Parts(name, dtype, values.shape, "row int8 float16", [q.astype(np.int8).reshape(values.shape), scale])

@@ -99,7 +99,7 @@ def measure_ptz(weights: Weights, folder: Path) -> dict[str, Any]:
         raise CodecError("official.int8.ptz did not come back as it was written; report it with the file.")
     count = sum(q.size for q in saved["quantized"].values())
     parts = [Parts(n, "", q.shape, "row", [q]) for n, q in saved["quantized"].items()]
-    decoder = decoder_bytes(("errors", "dequantize", "trellis", "official"))
+    decoder = decoder_bytes(("errors", "dequantize", "grid", "trellis", "official"))
     return {
         "recipe": "official .int8.ptz", "bytes": size, "payload": None, "scales": None, "rest": None, "header": None,
         "decoder": decoder, "quantized_weights": count, "bits": None, "coder_s": None,

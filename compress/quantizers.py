@@ -13,6 +13,7 @@ import numpy as np
 from .errors import CodecError
 from .official import KEEP_FLOAT_MAX, keeps_fp32, quantize_official_tensor, to_float16
 from .stage import Parts, Quantizer
+from .statistics import Metric
 
 
 def check_finite(name: str, values: np.ndarray) -> None:
@@ -35,7 +36,7 @@ class Official(Quantizer):
 
     name = "official"
 
-    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
         check_finite(name, values)
         if values.dtype.kind != "f" or values.size <= KEEP_FLOAT_MAX:
             return keep(name, values, dtype)
@@ -49,7 +50,7 @@ class Half(Quantizer):
 
     name = "fp16"
 
-    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
         return keep(name, values, dtype)
 
 
@@ -65,15 +66,19 @@ class RowInt(Quantizer):
     def config(self) -> dict[str, Any]:
         return {"bits": self.bits, "sigma": self.sigma, "min_size": self.min_size}
 
-    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
         if not is_matrix(name, values, self.min_size):
             return keep(name, values, dtype)
         check_finite(name, values)
         x, top = values.astype(np.float32).reshape(values.shape[0], -1), (1 << (self.bits - 1)) - 1
-        reach = np.abs(x).max(axis=1) if not self.sigma else np.float32(self.sigma) * x.std(axis=1)
-        scale = row_scales(name, reach / top)
+        scale = row_scales(name, row_reach(x, self.sigma) / top)
         q = np.rint(x / scale.astype(np.float32)[:, None]).clip(-top, top).astype(np.int8)
         return Parts(name, dtype, values.shape, "row int8 float16", [q.reshape(values.shape), scale])
+
+
+def row_reach(x: np.ndarray, sigma: float) -> np.ndarray:
+    """Where each row is clipped: its largest magnitude, or `sigma` standard deviations. `(R, C) -> (R,) float32`."""
+    return np.abs(x).max(axis=1) if not sigma else np.float32(sigma) * x.std(axis=1)
 
 
 def row_scales(name: str, scale: np.ndarray) -> np.ndarray:

@@ -8,12 +8,15 @@ import re
 
 from .coders import LEVELS, ByteCoder, known_coders
 from .errors import CodecError
+from .gptq import Gptq
 from .mix_coder import Mix
 from .quantizers import Half, Official, RowInt
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
+from .water import Water
 
 REST_OF_MIX = "brotli11"  # what codes scales and small tensors beside the mixing coder
+NUMBER = r"\d{1,9}(?:\.\d{1,12})?(?:e-?\d{1,2})?"
 RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
 
 
@@ -39,11 +42,16 @@ def parse_quantizer(word: str) -> Quantizer:
     if match := re.fullmatch(r"int([2-8])-(row|sigma)", word):
         bits = int(match[1])
         return RowInt(bits, sigma=RECORD_SIGMA if match[2] == "sigma" else 0.0)
-    if match := re.fullmatch(r"(?:step|trellis(\d{1,3}))-(\d+(?:\.\d+)?(?:e-?\d{1,2})?)", word):
+    if match := re.fullmatch(rf"(?:step|trellis(\d{{1,3}}))-({NUMBER})", word):
         return Trellis(float(match[2]), int(match[1])) if match[1] else Uniform(float(match[2]))
+    if match := re.fullmatch(rf"gptq([2-8])(?:\.([2-8]))?-(row|sigma({NUMBER})?)", word):
+        sigma = float(match[4] or RECORD_SIGMA) if match[3] != "row" else 0.0
+        return Gptq(int(match[1]), sigma, int(match[2] or 0))
+    if match := re.fullmatch(rf"water-({NUMBER})", word):
+        return Water(float(match[1]))
     raise CodecError(
-        f"no quantiser is called {word!r:.40}; there are official, fp16, intN-row, intN-sigma (N 2 to 8), "
-        "step-S and trellisN-S (S a number, N 4 to 256)."
+        f"no quantiser is called {word!r:.40}; there are official, fp16, intN-row, intN-sigma, gptqN-row, gptqN-sigma "
+        "(N 2 to 8), step-S, trellisN-S and water-S (S a number, N 4 to 256)."
     )
 
 

@@ -3,11 +3,13 @@
 from typing import Any
 
 from .coders import LEVELS, ByteCoder
+from .gptq import Gptq
 from .mix_coder import Mix
 from .quantizers import Half, Official, RowInt
 from .recipes import RECORD_SIGMA
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
+from .water import Water
 
 LAYOUTS = {
     "columns": "each matrix column by column",
@@ -22,7 +24,8 @@ def quantizers() -> dict[str, Quantizer]:
     found: list[Quantizer] = [Official(), Half()]
     found += [RowInt(bits) for bits in range(2, 9)]
     found += [RowInt(bits, sigma=RECORD_SIGMA) for bits in (5, 6, 7)]
-    found += [Uniform(0.02), Trellis(0.02, 8), Trellis(0.02, 32)]
+    found += [Gptq(6, RECORD_SIGMA), Gptq(6, RECORD_SIGMA, 8)]
+    found += [Uniform(0.02), Trellis(0.02, 8), Trellis(0.02, 32), Water(0.02)]
     return {stage.name: stage for stage in found}
 
 

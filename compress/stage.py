@@ -18,6 +18,7 @@ import numpy as np
 from .container_read import open_stream
 from .dequantize import dequantize
 from .layouts import Specs
+from .statistics import Metric
 
 
 class Parts(NamedTuple):
@@ -56,8 +57,11 @@ class Stage:
 class Quantizer(Stage):
     """Float tensors to small integers and what is needed to undo it."""
 
-    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
-        """One tensor to its parts. `dtype` is the tensor's own. Raises CodecError for values that are not finite."""
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
+        """One tensor to its parts. `dtype` is the tensor's own; `metric` says what errors in it cost, where known.
+
+        Raises CodecError for values that are not finite.
+        """
         raise NotImplementedError
 
     def decode(self, parts: Parts) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from .errors import CodecError
 from .quantizers import check_finite, is_matrix, keep
 from .stage import Parts, Quantizer
+from .statistics import Metric
 from .trellis import next_states
 
 
@@ -70,7 +71,7 @@ class Trellis(Quantizer):
     def config(self) -> dict[str, Any]:
         return {"step": self.step, "states": self.states, "min_size": self.min_size}
 
-    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
         if not is_matrix(name, values, self.min_size):
             return keep(name, values, dtype)
         check_finite(name, values)
@@ -94,7 +95,7 @@ class Uniform(Quantizer):
     def config(self) -> dict[str, Any]:
         return {"step": self.step, "min_size": self.min_size}
 
-    def encode(self, name: str, values: np.ndarray, dtype: str) -> Parts:
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
         if not is_matrix(name, values, self.min_size):
             return keep(name, values, dtype)
         check_finite(name, values)

@@ -7,7 +7,6 @@ import pytest
 
 from compress.errors import CodecError
 from compress.fit import fit_step
-from compress.gptq import feedback_round, output_error
 from compress.sources import Weights
 from compress.trellis import UNGERBOECK, next_states, walk_trellis
 from compress.trellis_search import Trellis, Uniform, best_path, fast_path
@@ -75,24 +74,6 @@ def test_stage_and_decoder_agree() -> None:
 def test_settings_out_of_range(make) -> None:
     with pytest.raises(CodecError):
         make()
-
-
-def test_feedback_lowers_the_output_error() -> None:
-    rng = np.random.default_rng(8)
-    inputs = rng.normal(size=(500, 32)) @ rng.normal(size=(32, 32))
-    hessian, weights = inputs.T @ inputs, rng.normal(size=(24, 32))
-    plain = output_error(weights, np.rint(weights / 0.2) * 0.2, hessian)
-    fed = output_error(weights, feedback_round(weights, hessian, 0.2) * 0.2, hessian)
-    assert fed < 0.6 * plain
-    eye = feedback_round(weights, np.eye(32), 0.2)
-    assert np.array_equal(eye, np.rint(weights / 0.2)), "without correlations there is nothing to feed back"
-
-
-def test_feedback_refuses_what_does_not_fit() -> None:
-    with pytest.raises(CodecError, match="does not fit"):
-        feedback_round(np.zeros((2, 3)), np.eye(2), 1.0)
-    with pytest.raises(CodecError, match="does not fit"):
-        feedback_round(np.zeros((2, 2)), np.full((2, 2), np.nan), 1.0)
 
 
 def layered(seed: int = 0) -> Weights:

@@ -1,0 +1,81 @@
+"""Steps by sensitivity: a fine grid where an error hurts, a coarse one where it does not (reverse water-filling).
+
+With error feedback on both sides, what is left of a rounding error at row r and column c costs `d_r b_c` (`feedback`),
+so all weights of all tensors cost the same when the step is `S / sqrt(d_r b_c)`; behind an entropy coder that is the
+best allocation at a given size, and S alone sets size and damage: about `S^2 / 24` nats a token for each weight.
+Without statistics every step is S, and this is one uniform step for the whole model.
+
+S is counted in what hurts, so the same S means the same trade in every tensor: nothing else needs to be chosen.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .errors import CodecError
+from .feedback import FARTHEST, factors, fast_round
+from .grid import octaves
+from .quantizers import check_finite, is_matrix, keep
+from .stage import Parts, Quantizer
+from .statistics import Metric
+
+INT8 = 127
+EXPONENT = 100  # of a row or column, in quarter octaves; 2^25 either way
+MANY = 0.02  # of the integers; with more beyond int8, a coarser grid is cheaper than listing them
+
+
+class Water(Quantizer):
+    """Steps of rows and columns by what an error there costs; needs statistics, else one step for all."""
+
+    def __init__(self, step: float, damp: float = 0.01, min_size: int = 1024) -> None:
+        if not 1e-12 < step < 1e4 or not 0 <= damp <= 1:
+            raise CodecError(f"a step lies above 1e-12 and below 10,000, damping in 0 to 1; met {step}, {damp}.")
+        self.step, self.damp, self.min_size = step, damp, min_size
+        self.name = f"water-{step:g}"
+
+    def config(self) -> dict[str, Any]:
+        return {"step": self.step, "damp": self.damp, "min_size": self.min_size}
+
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
+        if not is_matrix(name, values, self.min_size):
+            return keep(name, values, dtype)
+        check_finite(name, values)
+        x = values.astype(np.float64).reshape(values.shape[0], -1)
+        rows, columns = metric or (np.ones(x.shape[0]), np.ones(x.shape[1]))
+        damp = self.damp if metric else 0.0
+        (row_lower, d), (column_lower, b) = factors(rows, damp), factors(columns, damp)
+        base, row_e, column_e = grid_of(self.step, d, b, np.abs(x))
+        row_step = base * octaves(row_e).astype(np.float64)
+        q = fast_round()(x, row_lower, column_lower, row_step, octaves(column_e).astype(np.float64), float(FARTHEST))
+        return grid_parts(name, dtype, values.shape, q, row_e, column_e, np.float32(base), 1)
+
+
+def grid_of(step: float, d: np.ndarray, b: np.ndarray, size: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Base step and the exponents (R,), (C,) int8 of a grid with steps near `step / sqrt(d_r b_c)`.
+
+    Exponents are counted from their median, so that most are small. size (R, C): magnitudes, which decide whether the
+    grid is so fine that integers would overflow; then the whole grid is made coarser.
+    """
+    fine = [-2.0 * np.log2(np.maximum(v, 1e-300)) for v in (d, b)]  # of 1 / sqrt, in quarter octaves
+    middle = [float(np.median(v)) if v.size else 0.0 for v in fine]
+    exponents = [np.rint(v - m).clip(-EXPONENT, EXPONENT).astype(np.int8) for v, m in zip(fine, middle, strict=True)]
+    base = float(np.float32(step * 2.0 ** (sum(middle) / 4)))
+    while size.size:
+        reach = size / octaves(exponents[0])[:, None] / octaves(exponents[1]) / base
+        if (reach > INT8).mean() <= MANY and reach.max() < FARTHEST / 4:
+            break
+        base = float(np.float32(base * 1.25))
+    return base, exponents[0], exponents[1]
+
+
+def grid_parts(
+    name: str, dtype: str, shape: tuple[int, ...], q: np.ndarray, rows: np.ndarray, columns: np.ndarray,
+    base: np.float32, states: int,
+) -> Parts:  # fmt: skip
+    """The parts of a grid; what int8 cannot hold goes beside it."""
+    near = q.clip(-INT8 - 1, INT8).astype(np.int8)
+    places = np.flatnonzero(near != q).astype(np.int32)
+    amounts = (q.reshape(-1)[places] - near.reshape(-1)[places]).astype(np.int32)
+    beside = [places, amounts] if places.size else []
+    scheme = "grid int8 int8 int8 float32" + " int32" * len(beside) + f" {states} {places.size}"
+    return Parts(name, dtype, shape, scheme, [near.reshape(shape), rows, columns, np.asarray(base), *beside])

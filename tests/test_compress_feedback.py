@@ -1,0 +1,164 @@
+"""Error feedback on both sides of a matrix, row and column steps, and the statistics that decide them."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compress.container import read_container, write_container
+from compress.errors import CodecError
+from compress.feedback import factors, fast_round, round_grid
+from compress.gptq import Gptq
+from compress.grid import octaves
+from compress.statistics import Metric, Statistics, divergence, fingerprint, read_statistics, write_statistics
+from compress.water import Water
+
+RNG = np.random.default_rng(8)
+
+
+def moment(n: int, seed: int = 0) -> np.ndarray:
+    """A second moment with strong correlations, `(n, n)`."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(4 * n, n)) @ rng.normal(size=(n, n))
+    return inputs.T @ inputs / (4 * n)
+
+
+def test_factors_make_the_moment_again() -> None:
+    m = moment(24)
+    lower, d = factors(m, 0.0)
+    assert np.allclose(lower * d @ lower.T, m)
+    assert np.allclose(np.diag(lower), 1)
+    assert not np.triu(lower, 1).any()
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99), st.booleans())
+def test_what_is_left_of_an_error_is_half_a_step(rows: int, columns: int, seed: int, plain: bool) -> None:
+    rng = np.random.default_rng(seed)
+    w, (left, _), (right, _) = rng.normal(size=(rows, columns)), factors(moment(rows, seed), 0.01), factors(
+        moment(columns, seed + 1), 0.01
+    )  # fmt: skip
+    by_row, by_column = rng.uniform(0.01, 1, rows), rng.uniform(0.5, 2, columns)
+    steps = by_row[:, None] * by_column
+    q = (round_grid if plain else fast_round())(w, left, right, by_row, by_column, 1e9)
+    assert np.array_equal(q, np.rint(q))
+    assert (np.abs(left.T @ (q * steps - w) @ right) <= 0.5000001 * steps + 1e-9).all()
+
+
+def test_without_correlations_there_is_nothing_to_feed_back() -> None:
+    w, one = RNG.normal(size=(6, 7)), np.zeros((0, 0))
+    q = fast_round()(w, one, one, np.full(6, 0.2), np.ones(7), 1e9)
+    assert np.array_equal(q, np.rint(w / 0.2))
+
+
+def test_both_sides_beat_one_and_one_beats_none() -> None:
+    w, metric = RNG.normal(size=(24, 32)).astype(np.float32), Metric(moment(24, 3), moment(32, 4))
+    metric = Metric(metric.rows / np.trace(metric.rows) * 24, metric.columns / np.trace(metric.columns) * 32)
+    one_side = Metric(np.diag(metric.rows), metric.columns)
+
+    def damage(quantizer: Water | Gptq, known: Metric | None) -> tuple[float, float]:
+        parts = quantizer.encode("w", w, "float32", known)
+        _, n = np.unique(parts.arrays[0], return_counts=True)
+        return divergence(metric, w, parts.restore()), float(-(n * np.log2(n / n.sum())).sum() / w.size)
+
+    none, bits_none = damage(Water(0.1, min_size=1), None)
+    one, bits_one = damage(Water(0.1, min_size=1), one_side)
+    both, bits_both = damage(Water(0.1, min_size=1), metric)
+    assert both * 4**bits_both < one * 4**bits_one < none * 4**bits_none
+    gptq, plain = (damage(Gptq(4, min_size=1), m)[0] for m in (metric, None))
+    assert gptq < 0.6 * plain
+
+
+def test_the_prediction_is_what_the_definition_says() -> None:
+    metric, e = Metric(moment(5, 1), moment(6, 2)), RNG.normal(size=(5, 6))
+    full = 0.5 * e.reshape(-1) @ np.kron(metric.rows, metric.columns) @ e.reshape(-1)
+    assert divergence(metric, e, np.zeros_like(e)) == pytest.approx(full)
+    flat = Metric(np.diag(metric.rows), metric.columns)
+    full = 0.5 * e.reshape(-1) @ np.kron(np.diag(flat.rows), metric.columns) @ e.reshape(-1)
+    assert divergence(flat, e, np.zeros_like(e)) == pytest.approx(full)
+
+
+def test_octaves_are_the_powers_of_two() -> None:
+    e = np.arange(-100, 101).astype(np.int8)
+    assert np.allclose(octaves(e), 2.0 ** (e / 4), rtol=1e-6)
+    assert np.array_equal(octaves(np.array([-8, 0, 8], np.int8)), np.array([0.25, 1, 4], np.float32))
+
+
+@pytest.mark.parametrize("outlier", [3.0, 300.0, 1e9, -1e30])
+def test_an_outlier_stays_and_hurts_nobody(tmp_path: Path, outlier: float) -> None:
+    w = (RNG.normal(size=(40, 50)) * 0.05).astype(np.float32)
+    w[7, 9] = outlier
+    write_container(tmp_path / "a.pgc", {"w": w}, "water-0.01+zlib9")
+    back = read_container(tmp_path / "a.pgc")["w"]
+    assert back[7, 9] == pytest.approx(outlier, rel=0.01)
+    if abs(outlier) < 1e6:
+        assert np.abs(np.delete(back - w, 7 * 50 + 9)).max() <= 0.0051
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (33, 1), (3, 5, 7), (0, 4), (4, 0)])
+def test_odd_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    w = (RNG.normal(size=shape) * 0.1).astype(np.float32)
+    parts = Water(0.01, min_size=1).encode("w", w, "float32")
+    assert parts.restore().shape == shape
+    assert np.abs(parts.restore() - w).max(initial=0) <= 0.0051
+
+
+def test_constant_and_zero_tensors() -> None:
+    for value in (0.0, 0.25, -1e-20):
+        w, metric = np.full((40, 40), value, np.float32), Metric(np.zeros(40), np.zeros((40, 40)))
+        for known in (None, metric):
+            assert np.isfinite(Water(0.01).encode("w", w, "float32", known).restore()).all()
+            assert np.isfinite(Gptq(6, 12.85).encode("w", w, "float32", known).restore()).all()
+
+
+def sample() -> tuple[dict[str, np.ndarray], Statistics]:
+    w = {"a": RNG.normal(size=(40, 30)).astype(np.float32), "v": np.ones(5, np.float32)}
+    metrics = {"a": Metric(moment(40), moment(30)), "v": Metric(np.ones(5), np.ones((1, 1)))}
+    return w, Statistics(fingerprint(w), 99, metrics)
+
+
+def test_statistics_file_comes_back(tmp_path: Path) -> None:
+    w, found = sample()
+    write_statistics(tmp_path / "s.npz", found)
+    again = read_statistics(tmp_path / "s.npz", w)
+    assert again[:2] == found[:2]
+    assert again.metrics["a"].rows == pytest.approx(found.metrics["a"].rows, rel=1e-5)
+    assert set(again.nats(w, {n: v * 0 for n, v in w.items()})) == {"a", "v"}
+    with pytest.raises(CodecError, match="other weights"):
+        read_statistics(tmp_path / "s.npz", {**w, "v": w["v"] * 2})
+
+
+def test_broken_statistics_are_sentences(tmp_path: Path) -> None:
+    w, found = sample()
+    place = tmp_path / "s.npz"
+    write_statistics(place, found)
+    data = place.read_bytes()
+    for broken in (b"", b"PK\3\4", data[: len(data) // 2], data[:200] + b"\0\0\0" + data[203:]):
+        place.write_bytes(broken)
+        with pytest.raises(CodecError, match="pglab model calibrate"):
+            read_statistics(place, w)
+    arrays = {"about": np.frombuffer(json.dumps({"format": "other"}).encode(), np.uint8)}
+    np.savez(place, **arrays)
+    with pytest.raises(CodecError, match="no statistics"):
+        read_statistics(place, w)
+    for rows in (np.full(40, np.nan), np.ones((3, 40))):
+        write_statistics(place, found._replace(metrics={"a": Metric(rows, np.eye(30))}))
+        with pytest.raises(CodecError, match="not finite square"):
+            read_statistics(place, w)
+    write_statistics(place, found._replace(metrics={"a": Metric(np.ones(39), np.eye(30))}))
+    with pytest.raises(CodecError, match="do not fit"):
+        read_statistics(place, w)
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("about.npy", b"nothing")
+    with pytest.raises(CodecError, match="no statistics"):
+        read_statistics(place, w)
+
+
+def test_a_moment_that_is_none_is_a_sentence() -> None:
+    with pytest.raises(CodecError, match="not positive"):
+        factors(np.array([[1.0, 9.0], [9.0, 1.0]]), 0.01)
+    with pytest.raises(CodecError, match="negative"):
+        factors(np.array([1.0, -1.0]), 0.01)
