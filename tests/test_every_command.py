@@ -33,6 +33,8 @@ LINES = [
     "codec text @docs --field text",
     "model train --shards @shards --out #folder --seconds 1 --recipe @recipe",
     "model eval @container --shards @shards",
+    "model calibrate @container --shards @shards --out #file",
+    "model compare @container @container --shards @shards",
     "model bundle --recipe @recipe --out #file",
     "record new Name --track non-record --run @run --out #folder",
     "record check @run",
