@@ -21,9 +21,9 @@ GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 # name -> (where it lives, the line that stands in `pglab --help`); nothing here is imported before it is called
 COMMANDS: dict[str, tuple[str, str]] = {
     "tour": ("pglab_tour:tour", "The whole lab on real text, one station after the other, in a few minutes."),
-    "run": ("pglab_run.cli:run", "A whole experiment from one file: vocabularies x models x codecs x seeds."),
-    "runs": ("pglab_run.cli:runs", "Runs of a store: list them, look at one, set some beside each other."),
-    "watch": ("pglab_run.cli:watch", "Follow a training in the terminal, and see where it will end."),
+    "run": ("pglab_run:run", "A whole experiment from one file: vocabularies x models x codecs x seeds."),
+    "runs": ("pglab_run:runs", "Runs of a store: list them, look at one, set some beside each other."),
+    "watch": ("pglab_run:watch", "Follow a training in the terminal, and see where it will end."),
     "doctor": ("pglab_doctor:doctor", "Versions, devices, and packages that answer to one of our names."),
     "corpus": ("tokenizers_lab.cli:corpus", "Documents: fetch the embedded text or your own, split for validation."),
     "data": ("tokenizers_lab.cli_data:data", "Published exports, fetched and checked by hash."),

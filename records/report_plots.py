@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pglab_report.figure import LINE, ONE, SOFT, TEXT, THREE, TWO, figure
+from pglab_report_figure import LINE, ONE, SOFT, TEXT, THREE, TWO, figure
 
 
 def training_curve(train: list[tuple[float, float]], validation: list[tuple[float, float]], unit: str) -> str:

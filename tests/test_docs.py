@@ -41,7 +41,7 @@ def tree() -> str:
     )
     files = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
     lines = [f"{p.name:28}{first_words(p)}" for p in files if p.parent == ROOT and p.suffix == ".py"]
-    for room in (*ROOMS, "pglab_report"):
+    for room in ROOMS:
         lines += ["", f"{room + '/':28}{first_words(ROOT / room / '__init__.py')}"]
         inside = [p for p in files if p.parent == ROOT / room and p.suffix in {".py", ".md"}]
         lines += [f"  {p.name:26}{first_words(p)}" for p in inside if p.name != "__init__.py"]

@@ -13,13 +13,13 @@ from cyclopts import App
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pglab_report.text
+import pglab_report_text
 from pglab_report import Column, Limit, Plot, Report, ReportError, Series, Table, Ways, show, write_report
-from pglab_report.machine import as_csv, as_json
-from pglab_report.markdown import as_markdown
-from pglab_report.page import as_html
-from pglab_report.plot import as_svg
-from pglab_report.text import as_text
+from pglab_report_html import as_html
+from pglab_report_machine import as_csv, as_json
+from pglab_report_markdown import as_markdown
+from pglab_report_plot import as_svg
+from pglab_report_text import as_text
 
 COLUMNS = [
     Column("name", "codec"),
@@ -81,7 +81,7 @@ def terminal(report: Report, monkeypatch: pytest.MonkeyPatch, width: int) -> str
     monkeypatch.setenv("TERM", "xterm-256color")
     file = io.StringIO()
     monkeypatch.setattr(file, "isatty", lambda: True)
-    pglab_report.text.print_report(report, file)
+    pglab_report_text.print_report(report, file)
     return file.getvalue()
 
 
@@ -180,7 +180,7 @@ def test_a_page_of_the_same_report_is_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_the_page_s_colours_have_contrast(scheme: int) -> None:
-    from pglab_report.page import COLOUR_RULES
+    from pglab_report_page import COLOUR_RULES
 
     light, dark = COLOUR_RULES.split("@media")
     colours = dict(re.findall(r"--(\w+): #([0-9a-f]{6})", (light, dark)[scheme]))

@@ -172,7 +172,7 @@ def test_same_run_same_pictures(run):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Pages without their pictures: drawing is most of a page's time."""
-    monkeypatch.setattr("pglab_report.figure.svg", lambda draw, alt, size, narrow: "<svg></svg>")
+    monkeypatch.setattr("pglab_report_figure.svg", lambda draw, alt, size, narrow: "<svg></svg>")
 
 
 @pytest.mark.parametrize("name", [*RUN, "train/train.log"])

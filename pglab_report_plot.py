@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from .figure import COLOURS, LINE, PAPER, SOFT, TEXT, THREE, figure, svg
-from .shape import Plot, Series, plain
+from pglab_report_figure import COLOURS, LINE, PAPER, SOFT, TEXT, THREE, figure, svg
+from pglab_report_shape import Plot, Series, plain
 
 MOST = 1_500  # points of a curve that are drawn; a page need not hold a million
 MARKS = "osD^vP"  # one shape a colour, for who cannot tell the colours
@@ -18,7 +18,7 @@ def as_html(plot: Plot) -> str:
 
 def as_svg(plot: Plot) -> str:
     """The plot as an SVG file of its own, with colours for light and dark."""
-    from .page import COLOUR_RULES
+    from pglab_report_page import COLOUR_RULES
 
     text = svg(lambda canvas, axes, small: draw(plot, canvas, axes, small), plot.alt(), sizes(plot)[0], False)
     style = f"<style>{COLOUR_RULES} svg {{ background: var(--paper); font-family: sans-serif; }}</style>"

@@ -5,8 +5,8 @@ A room's command makes a `Report` (sentences, tables with typed columns, plots a
 and lay out are imported only when something is drawn.
 """
 
-from .output import Ways, show, write_report
-from .shape import Column, Limit, Plot, Report, ReportError, Series, Table
+from pglab_report_shape import Column, Limit, Plot, Report, ReportError, Series, Table
+from pglab_report_ways import Ways, show, write_report
 
 __all__ = [
     "Column",

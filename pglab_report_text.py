@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from .shape import Report, Table, plain
+from pglab_report_shape import Report, Table, plain
 
 VERDICTS = {"PASS": "green", "FAIL": "bold red", "UNCHECKED": "yellow"}
 WIDE = 10_000  # columns of a pipe

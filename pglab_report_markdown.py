@@ -2,7 +2,7 @@
 
 import re
 
-from .shape import Column, Report, Table, plain
+from pglab_report_shape import Column, Report, Table, plain
 
 
 def escape(text: str) -> str:

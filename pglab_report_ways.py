@@ -18,7 +18,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .shape import Report, ReportError
+from pglab_report_shape import Report, ReportError
 
 SUFFIXES = (".txt", ".json", ".csv", ".md", ".html", ".svg")
 
@@ -64,30 +64,30 @@ def rendered(report: Report, place: Path, command: str) -> str:
     """
     kind = place.suffix.lower()
     if kind == ".json":
-        from .machine import as_json
+        from pglab_report_machine import as_json
 
         return as_json(report, command)
     if kind == ".csv":
-        from .machine import as_csv
+        from pglab_report_machine import as_csv
 
         inner = Path(place.stem).suffix.removeprefix(".")
         return as_csv(report, inner if inner in {table.name for table in report.tables} else "")
     if kind == ".md":
-        from .markdown import as_markdown
+        from pglab_report_markdown import as_markdown
 
         return as_markdown(report, command)
     if kind == ".html":
-        from .page import as_html
+        from pglab_report_html import as_html
 
         return as_html(report, command)
     if kind == ".svg":
-        from .plot import as_svg
+        from pglab_report_plot import as_svg
 
         if not report.plots:
             raise ReportError(f"--out {place}: this result has no plot. Ask for .txt, .json, .csv, .md or .html.")
         return as_svg(report.plots[0])
     if kind == ".txt":
-        from .text import as_text
+        from pglab_report_text import as_text
 
         return as_text(report)
     raise ReportError(f"--out {place}: wanted a file that ends in one of {', '.join(SUFFIXES)}.")
@@ -120,11 +120,11 @@ def show(report: Report, ways: Ways) -> int:
     """
     command = typed()
     if ways.json:
-        from .machine import as_json
+        from pglab_report_machine import as_json
 
         sys.stdout.write(as_json(report, command))
     elif not ways.quiet:
-        from .text import print_report
+        from pglab_report_text import print_report
 
         print_report(report)
     for place in ways.out:

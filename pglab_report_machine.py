@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .shape import Report, ReportError, Table, plain
+from pglab_report_shape import Report, ReportError, Table, plain
 
 SCHEMA, VERSION = "pglab-report", 1
 
