@@ -11,6 +11,9 @@ from cyclopts import App, Parameter
 
 model = App(name="model", help="Train, evaluate and bundle the standard GPT.")
 
+model.command("model.cli_calibrate:calibrate", name="calibrate")
+model.command("model.cli_calibrate:compare", name="compare")
+
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -108,6 +111,7 @@ def eval_(
     tokens: int = 0,
     method: str = "sequential",
     stride: int = 0,
+    rate: float | None = None,
     json: bool = False,
 ) -> int:
     """Score an artifact on the validation shards: sums of nats, tokens and bytes, and their ratios.
@@ -126,15 +130,18 @@ def eval_(
     tokens
         Score only the first so many targets (whole sequences); 0 means all.
     method
-        sequential as the challenge does, sliding windows, or documents (none sees another document's text).
+        sequential as the challenge does, sliding windows, documents (none sees another document's text), or adapting
+        (sequential, and learning from each chunk of text after it was scored).
     stride
-        Targets a window adds, for the last two; 0 means half a sequence.
+        Targets a window adds, for sliding and documents; 0 means half a sequence.
+    rate
+        Rate of gradient descent, for adapting; as configured if not given.
     json
         Print one JSON document, the content of score.json.
     """
     from .score import score_artifact
 
-    show_scores([score_artifact(artifact, shards, length, tokens, method, stride)], json, one=True)
+    show_scores([score_artifact(artifact, shards, length, tokens, method, stride, rate)], json, one=True)
     return 0
 
 

@@ -89,6 +89,11 @@ class RunConfig:
     warmdown_shape: str = "linear"  # linear, cosine or sqrt
     qat_below: float = 0.0  # while rates are below this part of the full ones, the loss sees what the codec will keep
     entropy_weight: float = 0.0  # nats added for each estimated bit of a coded weight
+    # how the exported weights are scored in the end
+    eval_method: str = "sequential"  # as the challenge does; sliding, documents, adapting: a second score beside it
+    eval_stride: int = 0  # targets that a sliding or document window adds; 0: half a sequence
+    adapt_rate: float = 0.02  # of gradient descent on text already scored
+    adapt_windows: int = 8  # sequences scored before each of its steps
     # where and in what precision
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, float32, bfloat16: of the matrix products
@@ -127,6 +132,8 @@ class RunConfig:
                 f"the loop runs from block {self.loop_start} to before {self.loop_end}, there are {self.num_layers}; "
                 "wanted loop_start < loop_end <= num_layers."
             )
+        if self.eval_stride > self.train_seq_len:
+            raise ModelError(f"eval_stride is {self.eval_stride}; wanted at most train_seq_len, {self.train_seq_len}.")
         for name in ("gate_width", "smear_width"):
             if getattr(self, name) > self.model_dim:
                 raise ModelError(f"{name} is {getattr(self, name)}; wanted at most model_dim, {self.model_dim}.")
@@ -139,12 +146,13 @@ class RunConfig:
 
 AT_LEAST_ONE = {
     *("val_batch_size", "iterations", "train_batch_tokens", "train_seq_len", "micro_batches", "vocab_size"),
-    *("num_layers", "model_dim", "num_heads", "num_kv_heads", "mlp_mult", "muon_backend_steps"),
+    *("adapt_windows", "num_layers", "model_dim", "num_heads", "num_kv_heads", "mlp_mult", "muon_backend_steps"),
 }
 CHOICES = {
     "device": ["auto", "cpu", "cuda"],
     "precision": ["auto", "float32", "bfloat16"],
     "compile": ["auto", "on", "off"],
+    "eval_method": ["sequential", "sliding", "documents", "adapting"],
     "warmdown_shape": ["linear", "cosine", "sqrt"],
 }
 

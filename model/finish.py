@@ -1,15 +1,16 @@
 """The end of a run: weights to files, files read back, and only what came back is scored.
 
 The challenge's own export (`final_model.int8.ptz`) is always written, and beside it `final_model.pgc` by the
-recipe's codec. Each file is read again from disk by every rank, loaded into the model, and evaluated; sizes are
-those of the files.
+recipe's codec. Each file is read again from disk by every rank, loaded into the model, and evaluated as the challenge
+does; sizes are those of the files. Where the recipe asks for another evaluation (`eval_method`), our file is scored by
+it as well, under a label of its own, and that is the run's score.
 """
 
 import json
 import re
 import time
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -20,10 +21,11 @@ from compress.official import quantize_official
 from compress.torch_file import write_ptz
 
 from .config import RunConfig
-from .evaluate import ScoreSums, ValidationText, score_sequential
+from .evaluate import ScoreSums, ValidationText
 from .export import read_artifact, weights_in, weights_out
 from .gpt import GPT
 from .log import RunLog
+from .methods import score_by_method
 from .ranks import Ranks
 
 
@@ -58,13 +60,13 @@ def write_weights(model: GPT, config: RunConfig, run: Path, code_bytes: int, log
 
 def score_file(
     path: Path, label: str, model: GPT, config: RunConfig, text: ValidationText, ranks: Ranks, log: RunLog
-) -> tuple[ScoreSums, float]:
-    """Load a written file into the model and score it; (sums, seconds). Prints the challenge's two lines."""
+) -> dict[str, object]:
+    """Load a written file into the model and score it; the content of score.json. Prints the challenge's two lines."""
     weights_in(model, read_artifact(path), str(path))
     ranks.settle()
     begin = time.perf_counter()
     batch = config.val_batch_size // config.micro_batches
-    sums = score_sequential(model, text, config.train_seq_len, batch, ranks.rank, ranks.world)
+    sums, method = score_by_method(model, text, config, batch, ranks.rank, ranks.world)
     ranks.settle()
     seconds = time.perf_counter() - begin
     log.line(
@@ -72,7 +74,7 @@ def score_file(
         f"eval_time:{1000 * seconds:.0f}ms"
     )
     log.line(f"final_{label}_roundtrip_exact val_loss:{sums.val_loss:.8f} val_bpb:{sums.bpb_table:.8f}")
-    return sums, seconds
+    return score_words(sums, method, path.name, seconds)
 
 
 def score_words(sums: ScoreSums, method: str, artifact: str, seconds: float) -> dict[str, object]:
@@ -89,9 +91,12 @@ def finish_run(
         write_weights(model, config, run, code_bytes, log)
     ranks.wait()
     scores: dict[str, object] = {}
-    for name, label in (("final_model.int8.ptz", "int8_zlib"), ("final_model.pgc", codec_label(config.codec))):
-        sums, seconds = score_file(run / name, label, model, config, text, ranks, log)
-        scores[name] = score_words(sums, "sequential", name, seconds)
+    plain, ours = replace(config, eval_method="sequential"), codec_label(config.codec)
+    for name, label in (("final_model.int8.ptz", "int8_zlib"), ("final_model.pgc", ours)):
+        scores[name] = score_file(run / name, label, model, plain, text, ranks, log)
+    if config.eval_method != "sequential":  # a second score of the same weights, which then is the run's
+        label = f"{ours}_{config.eval_method}"
+        scores["final_model.pgc"] = score_file(run / "final_model.pgc", label, model, config, text, ranks, log)
     if ranks.rank == 0:
         write_aside(run / "score.json", (json.dumps(scores["final_model.pgc"], indent=1) + "\n").encode())
     return scores

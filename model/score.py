@@ -20,11 +20,11 @@ from .evaluate import ValidationText, read_validation
 from .export import read_artifact, weights_in
 from .finish import score_words
 from .gpt import GPT
-from .windows import Windows, document_windows, score_windows, sequential_windows, sliding_windows
+from .loops import block_order
+from .methods import score_by_method
 
 EVAL_TOKENS = {"cpu": 4096, "cuda": 65_536}  # scored in one pass
 ARTIFACTS = ("final_model.pgc", "final_model.int8.ptz", "model.safetensors", "checkpoint/model.safetensors")
-BOS = 1  # the begin of a document, in every vocabulary of the challenge
 
 
 def shape_of(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, object]:
@@ -40,6 +40,10 @@ def shape_of(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, object]:
             "num_kv_heads": arrays["blocks.0.attn.c_k.weight"].shape[0] * heads // dim,
             "mlp_mult": arrays["blocks.0.mlp.fc.weight"].shape[0] // dim,
             "tie_embeddings": "lm_head.weight" not in arrays,
+            "smear_width": arrays.get("smear.smear_gate", np.empty(0)).size,
+            "gate_width": next((v.shape[1] for k, v in arrays.items() if k.endswith(".head_gate")), 0),
+            "value_residual": "blocks.1.attn.blend.value_blend" in arrays,
+            "loop_adapters": "repeat_scales" in arrays,
         }
     except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ModelError(
@@ -85,8 +89,10 @@ def load_model(artifact: Path, length: int) -> GPT:
     """The model of a file, its settings in `.config`. Raises ModelError, CodecError or OSError."""
     arrays = read_artifact(artifact)
     length = length or config_beside(artifact).train_seq_len
-    own = {"train_seq_len": length, "train_batch_tokens": length, "micro_batches": 1}
+    own = {"train_seq_len": length, "train_batch_tokens": length, "micro_batches": 1, "eval_stride": 0}
     config = with_values(config_beside(artifact), {**shape_of(arrays, str(artifact)), **own}, str(artifact))
+    if config.loop_adapters and len(block_order(config)) != (passes := len(arrays["repeat_scales"])):
+        config = replace(config, loop_repeats=passes // config.num_layers - 1)  # all blocks, where no config says more
     model = GPT(config)
     weights_in(model, arrays, str(artifact))
     return model
@@ -98,32 +104,26 @@ def first_targets(text: ValidationText, tokens: int) -> ValidationText:
     return ValidationText(text.tokens[: tokens + 1], raw, text.table[: tokens + 1])
 
 
-def plan_of(method: str, stride: int, text: ValidationText, length: int) -> tuple[Windows, str]:
-    """The windows of a method, and how score.json names it; stride 0 means half a sequence. Raises ModelError."""
-    stride = stride or max(length // 2, 1)
-    if method == "sequential":
-        return sequential_windows(text.tokens.size, length), method
-    if method == "sliding":
-        return sliding_windows(text.tokens.size, length, stride), f"sliding, stride {stride}"
-    if method == "documents":
-        return document_windows(text.tokens, BOS, length, stride), f"documents, stride {stride}"
-    raise ModelError(f"no method is called {method!r:.40}; there are sequential, sliding and documents.")
-
-
 def score_artifact(
-    artifact: Path, shards: Path, length: int = 0, tokens: int = 0, method: str = "sequential", stride: int = 0
+    artifact: Path,
+    shards: Path,
+    length: int = 0,
+    tokens: int = 0,
+    method: str = "sequential",
+    stride: int = 0,
+    rate: float | None = None,
 ) -> dict[str, object]:
     """The content of score.json for a file on a folder of shards. Raises ModelError, CodecError or OSError."""
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
     model = load_model(artifact, length)
-    config = replace(model.config, data_path=str(shards))
+    changes = {"data_path": str(shards), "eval_method": method, "eval_stride": stride}
+    config = with_values(model.config, changes | ({} if rate is None else {"adapt_rate": rate}), "the command line")
     text = read_validation(config)
     if tokens:
         text = first_targets(text, max(tokens, config.train_seq_len))
-    windows, name = plan_of(method, stride, text, config.train_seq_len)
-    begin = time.perf_counter()
     if torch.cuda.is_available() and config.device != "cpu":
         model.to("cuda")
-    sums = score_windows(model, text, windows, EVAL_TOKENS[next(model.parameters()).device.type])
-    return score_words(sums, name, artifact.name, time.perf_counter() - begin)
+    begin = time.perf_counter()
+    sums, words = score_by_method(model, text, config, EVAL_TOKENS[next(model.parameters()).device.type])
+    return score_words(sums, words, artifact.name, time.perf_counter() - begin)

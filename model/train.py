@@ -39,7 +39,7 @@ from .lock import folder_lock
 from .log import RunLog, train_line, val_line
 from .optimisers import Gradients, make_optimisers
 from .ranks import Ranks, StopRequest, open_ranks
-from .rounding import coding_bits, codec_grid, seen_through
+from .rounding import codec_grid, coding_bits, seen_through
 from .schedule import momentum_at, rate_scale
 
 RECIPE: dict[str, object] = {}

@@ -153,7 +153,7 @@ def test_stepping_is_bit_equal_for_equal_streams_and_never_sees_the_future() -> 
 
 
 def test_a_method_by_name_and_unknown_ones() -> None:
-    from model.score import plan_of
+    from model.methods import plan_of
 
     text = text_of(50)
     assert plan_of("sequential", 0, text, 8)[1] == "sequential"
