@@ -29,7 +29,7 @@ def test_the_whole_way_from_documents_to_verified_shards(tmp_path: Path, capsys:
         (["vocab", "train", "bpe", "--docs", docs, "--size", "300", "--out", tmp_path / "v"], "300 ids"),
         (["vocab", "train", "bytes", "--docs", docs, "--out", tmp_path / "b"], "260 ids"),
         (["vocab", "compare", tmp_path / "v", tmp_path / "b", "--docs", docs], "v packs most"),
-        (["vocab", "compare", tmp_path / "v", "--docs", docs, "--markdown"], "| v | 300 |"),
+        (["vocab", "compare", tmp_path / "v", "--docs", docs, "--json"], '"bytes_per_token"'),
         (["shards", "write", "--docs", docs, "--vocab", tmp_path / "v", "--out", tmp_path / "s"], "2 shards"),
         (["shards", "verify", tmp_path / "s", "--docs", docs], "PASS: 60 documents"),
     ]

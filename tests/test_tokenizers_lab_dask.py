@@ -1,5 +1,6 @@
 """Export on a real scheduler with two worker processes on loopback, one of them killed on the way."""
 
+import json
 import os
 import signal
 import socket
@@ -110,6 +111,39 @@ def test_two_workers_one_killed_the_same_shards(
     words = ["shards", "write", "--docs", docs, "--vocab", vocabulary, "--out", tmp_path / "cli", "--dask", address]
     assert pglab.run([str(word) for word in words]) == 0
     capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_a_search_on_workers_finds_what_one_process_finds(
+    small_lab: Path, tmp_path: Path, cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from distributed import Client
+
+    address, workers = cluster
+    with Client(address, timeout="60s", set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    docs = small_lab / "corpus/docs.jsonl"
+    words = [
+        "vocab",
+        "search",
+        "--docs",
+        docs,
+        "--kinds",
+        "bpe",
+        "--kinds",
+        "bytes",
+        "--sizes",
+        "300",
+        "--sizes",
+        "400",
+    ]
+    found = []
+    for more in ([], ["--dask", address]):
+        assert pglab.run([str(word) for word in [*words, "--out", tmp_path / f"s{len(found)}", "--json", *more]]) == 0
+        found.append(json.loads(capsys.readouterr().out)["rows"])
+        workers[0].kill()  # the second run has one worker left
+    assert found[0] == found[1]
+    assert (tmp_path / "s0/bpe300/tokenizer.json").read_bytes() == (tmp_path / "s1/bpe300/tokenizer.json").read_bytes()
 
 
 @pytest.mark.slow

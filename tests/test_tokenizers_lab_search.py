@@ -1,6 +1,7 @@
 """The sweep: the front by its definition, folders not trained twice, and a picture that is one."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pglab
+from tokenizers_lab import search
+from tokenizers_lab.builders import cut_vocabulary
 from tokenizers_lab.errors import VocabError
-from tokenizers_lab.search import front, train_all
-from tokenizers_lab.vocabulary_score import Score
+from tokenizers_lab.score_report import to_json
+from tokenizers_lab.search import front, sweep, train_all
+from tokenizers_lab.spec import read_spec
+from tokenizers_lab.vocabulary_score import Score, Terms
 
 
 def row(name: str, embedding: int, bpb: float, restored: int = 5) -> Score:
@@ -41,7 +46,7 @@ def test_a_search_trains_once_scores_and_draws(
     words += ["--kinds", "bytes", "--kinds", "bpe", "--sizes", "300", "--sizes", "400", "--json"]
     assert pglab.run([str(word) for word in words]) == 0
     first = capsys.readouterr()
-    assert [line for line in first.err.splitlines() if line] == [
+    assert [line for line in first.err.splitlines() if line.startswith("training")] == [
         "training bytes260",
         "training bpe300",
         "training bpe400",
@@ -50,6 +55,8 @@ def test_a_search_trains_once_scores_and_draws(
     assert set(found["front"]) <= {"bytes260", "bpe300", "bpe400"}
     assert found["front"]
     assert ElementTree.parse(tmp_path / "front.svg").getroot().tag.endswith("svg")
+    assert json.loads((tmp_path / "report.json").read_text())["front"] == found["front"]
+    assert "<svg" in (tmp_path / "report.html").read_text()
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("tokenizer.json")}
     assert pglab.run([str(word) for word in words]) == 0
     again = capsys.readouterr()
@@ -66,6 +73,36 @@ def test_other_text_is_trained_anew(small_lab: Path, tmp_path: Path) -> None:
     train_all(["bpe"], [270], other, tmp_path, said.append)
     train_all(["bpe"], [270], small_lab / "corpus/docs.jsonl", tmp_path, said.append)
     assert said == ["training bpe300", "training bpe270", "training bpe270"]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "bpe_case"])
+def test_a_nested_kind_is_trained_once_and_cut_to_the_same_files(small_lab: Path, tmp_path: Path, kind: str) -> None:
+    docs, trained = small_lab / "corpus/docs.jsonl", []
+    real = search.train_vocabulary
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "train_vocabulary", lambda *words: (trained.append(words[2]), real(*words))[1])
+        train_all([kind], [300, 260, 420], docs, tmp_path, lambda line: None)
+    assert trained == [420]
+    for size in (260, 300):
+        real(kind, docs, size, tmp_path / f"own{size}")
+        for name in ("tokenizer.json", "token_table.npz"):
+            assert (tmp_path / f"own{size}" / name).read_bytes() == (tmp_path / f"{kind}{size}" / name).read_bytes()
+        assert read_spec(tmp_path / f"own{size}").sha256 == read_spec(tmp_path / f"{kind}{size}").sha256
+
+
+def test_a_kind_that_is_not_nested_is_not_cut(small_lab: Path, tmp_path: Path) -> None:
+    for folder, size in (("unigram", 300), ("bpe", 10), ("bpe", 60_000)):
+        with pytest.raises(VocabError, match=r"--size|cannot be cut"):
+            cut_vocabulary(small_lab / "vocab" / folder, size, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_executor_finds_the_same(small_lab: Path, tmp_path: Path) -> None:
+    docs, words = small_lab / "corpus/docs.jsonl", (["bytes", "bpe", "wordpiece"], [300, 400])
+    with ThreadPoolExecutor(2) as executor:
+        there = sweep(*words, docs, tmp_path / "a", Terms(), print, executor)
+    here = sweep(*words, docs, tmp_path / "b", Terms(), print)
+    assert to_json(there) == to_json(here)
 
 
 @pytest.mark.parametrize(("kinds", "sizes"), [(["nope"], [300]), ([], [300]), (["bpe"], [])])

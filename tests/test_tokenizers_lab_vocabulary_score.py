@@ -1,6 +1,7 @@
 """The choice between vocabularies: a fair unit, paid embeddings, honest intervals."""
 
 import json
+import re
 from itertools import islice
 
 import numpy as np
@@ -11,9 +12,9 @@ from tokenizers_lab.builders import train_vocabulary
 from tokenizers_lab.cli import vocab
 from tokenizers_lab.corpus import write_corpus
 from tokenizers_lab.errors import VocabError
-from tokenizers_lab.score_table import markdown, order, sentence, table, to_json
+from tokenizers_lab.score_report import order, report_of, sentence, to_json
 from tokenizers_lab.speeches import python_topics
-from tokenizers_lab.vocabulary_score import encode, score_vocabularies, split_documents
+from tokenizers_lab.vocabulary_score import Terms, encode, score_vocabularies, split_documents
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +54,14 @@ def test_a_model_that_drops_text_is_scored_but_never_named_best(place):
 
 def test_the_embedding_is_paid_before_any_ngram(place):
     thin, wide = (
-        score_vocabularies([place / "p"], place / "docs.jsonl", 60_000, width).rows[0] for width in (1, 40_000)
+        score_vocabularies([place / "p"], place / "docs.jsonl", Terms(60_000, width)).rows[0] for width in (1, 40_000)
     )
     assert thin.embedding_bytes == 400 * 6 // 8
     assert wide.embedding_bytes == 400 * 40_000 * 6 // 8
     assert wide.room == 60_000 * (16_000_000 - wide.embedding_bytes) // 16_000_000
     assert wide.stored < thin.stored
     assert wide.bpb > thin.bpb > thin.bpb_unlimited
-    none_left = score_vocabularies([place / "p"], place / "docs.jsonl", 60_000, 100_000).rows[0]
+    none_left = score_vocabularies([place / "p"], place / "docs.jsonl", Terms(60_000, 100_000)).rows[0]
     assert (none_left.room, none_left.bpb) == (0, None)
 
 
@@ -117,7 +118,7 @@ def test_one_document_cannot_be_both_sides(tmp_path):
         split_documents(file)
 
 
-def test_the_command_prints_one_json_or_a_table(place, capsys):
+def test_the_command_prints_one_json_or_a_table_and_writes_files(place, capsys, tmp_path):
     words = ["score", str(place / "b"), str(place / "p"), "--docs", str(place / "docs.jsonl")]
     vocab([*words, "--json"], exit_on_error=False, result_action="return_value")
     found = json.loads(capsys.readouterr().out)
@@ -125,18 +126,26 @@ def test_the_command_prints_one_json_or_a_table(place, capsys):
     assert [row["name"] for row in found["rows"]] == ["b", "p"]
     vocab(words, exit_on_error=False, result_action="return_value")
     assert "p is best at" in capsys.readouterr().out
-    vocab([*words, "--markdown"], exit_on_error=False, result_action="return_value")
-    assert "| p | 400 |" in capsys.readouterr().out
+    files = [tmp_path / f"score.{kind}" for kind in ("md", "csv", "html", "svg")]
+    out = [word for file in files for word in ("--out", str(file))]
+    vocab([*words, "--quiet", *out], exit_on_error=False, result_action="return_value")
+    assert capsys.readouterr().out == ""
+    assert all(file.stat().st_size > 100 for file in files)
+    assert re.search(r"\| b \| 260 \|", files[0].read_text())
 
 
 def test_numbers_that_mean_nothing_are_refused(place):
     with pytest.raises(VocabError, match="--bits 40"):
-        score_vocabularies([place / "p"], place / "docs.jsonl", weight_bits=40)
+        score_vocabularies([place / "p"], place / "docs.jsonl", Terms(weight_bits=40))
     with pytest.raises(VocabError, match="no vocabulary to score"):
         vocab(["score", "--docs", str(place / "docs.jsonl")], exit_on_error=False, result_action="return_value")
 
 
 def test_table_and_json_say_the_same(place):
     found = score_vocabularies([place / "b", place / "p"], place / "docs.jsonl")
-    assert table(found).row_count == 2
-    assert f"{to_json(found)['rows'][1]['bpb']:.4f}" in markdown(found)
+    made = report_of(found)
+    cells = made.tables[0].cells()
+    assert [row[0] for row in cells] == ["p", "b"]
+    assert f"{to_json(found)['rows'][1]['bpb']:.4f}" in cells[0]
+    assert cells[0][4:6] == ["best", "-"]
+    assert cells[1][4].startswith("+")

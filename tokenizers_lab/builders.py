@@ -25,13 +25,17 @@ MODEL, JSON, TABLE = "tokenizer.model", "tokenizer.json", "token_table.npz"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """train(texts, size) -> the tokenizer file; open(data, where) -> the tokenizer; `line` is for people."""
+    """train(texts, size) -> the tokenizer file; open(data, where) -> the tokenizer; `line` is for people.
+
+    cut(data, size) -> the file that training at a smaller size would have made, where vocabularies are nested.
+    """
 
     file: str
     line: str
     options: Callable[[], dict[str, Any]]
     train: Callable[[Iterable[str], int], bytes]
     open: Callable[[bytes, str], Tokenizer]
+    cut: Callable[[bytes, int], bytes] | None = None
 
 
 def _open_spm(data: bytes, where: str) -> Tokenizer:
@@ -84,6 +88,18 @@ def _spm(preset: str) -> tuple[Callable[[], dict[str, Any]], Callable[[Iterable[
         return train_spm.train(texts, size, getattr(train_spm, preset))
 
     return options, train
+
+
+def _cut_bpe(data: bytes, size: int) -> bytes:
+    from .train_bpe import cut
+
+    return cut(data, size)
+
+
+def _cut_bpe_case(data: bytes, size: int) -> bytes:
+    from .case_level import cut
+
+    return cut(data, size)
 
 
 def _train_bpe_case(texts: Iterable[str], size: int) -> bytes:
@@ -139,7 +155,7 @@ def _over_bytes(name: str, line: str) -> Kind:
 
 KINDS: dict[str, Kind] = {
     "bytes": Kind(JSON, "256 bytes and four special ids; no training", dict, _train_bytes, _open_bytes),
-    "bpe": Kind(JSON, "byte-level BPE, GPT-2 split; lossless", _bpe_options, _train_bpe, _open_byte_level),
+    "bpe": Kind(JSON, "byte-level BPE, GPT-2 split; lossless", _bpe_options, _train_bpe, _open_byte_level, _cut_bpe),
     "sp_bpe": Kind(MODEL, "SentencePiece BPE as the challenge trains it", *_spm("CHALLENGE"), _open_spm),
     "sp_bpe_lossless": Kind(MODEL, "SentencePiece BPE that changes no text", *_spm("LOSSLESS"), _open_spm),
     "bpe_case": Kind(
@@ -148,6 +164,7 @@ KINDS: dict[str, Kind] = {
         _bpe_case_options,
         _train_bpe_case,
         _open_case_level,
+        _cut_bpe_case,
     ),
     "sp_bpe_caseops": Kind(
         MODEL,
@@ -198,11 +215,27 @@ def train_vocabulary(kind: str, docs: Path, size: int, out: Path, skip: int | No
 
     data = builder.train(texts(), size)
     trained_on = {"sha256": digest.hexdigest(), "documents": counts[0], "bytes": counts[1]}
+    return _write(kind, data, trained_on, out)
+
+
+def cut_vocabulary(folder: Path, size: int, out: Path) -> Spec:
+    """Write `out` as training the kind of `folder` at a smaller size would have; no text is read. Raises VocabError."""
+    spec, _, data = open_vocabulary(folder)
+    builder = KINDS.get(spec.kind)
+    if builder is None or builder.cut is None or size > spec.size:
+        raise VocabError(
+            f"{folder}: {spec.kind}, {spec.size:,} ids, cannot be cut to {size:,}; wanted a nested kind "
+            f"({', '.join(name for name, kind in KINDS.items() if kind.cut)}) and a smaller size."
+        )
+    return _write(spec.kind, builder.cut(data, size), spec.trained_on, out)
+
+
+def _write(kind: str, data: bytes, trained_on: dict[str, Any], out: Path) -> Spec:
+    """The folder of a vocabulary file."""
+    builder = KINDS[kind]
     tokenizer = builder.open(data, str(out / builder.file))
-    digest_file = hashlib.sha256(data).hexdigest()
-    spec = Spec(
-        out.name, kind, tokenizer.size, tokenizer.lossless, builder.options(), trained_on, builder.file, digest_file
-    )
+    digest = hashlib.sha256(data).hexdigest()
+    spec = Spec(out.name, kind, tokenizer.size, tokenizer.lossless, builder.options(), trained_on, builder.file, digest)
     write_bytes(out / builder.file, data)
     write_bytes(out / TABLE, tokenizer.table.to_npz())
     write_json(out / "spec.json", spec.to_json())  # last: a folder with a spec is whole

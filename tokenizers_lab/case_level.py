@@ -76,7 +76,18 @@ def train(texts: Iterable[str], size: int) -> bytes:
             f"the training text gives {SMALLEST + len(merges):,} ids, {size:,} were asked for. Give more text or a "
             "smaller --size."
         )
-    content = {"format": FORMAT, "added_tokens": added_tokens(), "merges": [list(pair) for pair in merges]}
+    return _to_file([list(pair) for pair in merges])
+
+
+def cut(data: bytes, size: int) -> bytes:
+    """The file that `train` makes of the same text at a smaller `size`. Raises VocabError for less than the bytes."""
+    if size < SMALLEST:
+        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    return _to_file(json.loads(data)["merges"][: size - SMALLEST])
+
+
+def _to_file(merges: list[list[str]]) -> bytes:
+    content = {"format": FORMAT, "added_tokens": added_tokens(), "merges": merges}
     return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
 

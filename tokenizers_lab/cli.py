@@ -9,11 +9,14 @@ from pathlib import Path
 
 from cyclopts import App
 
+from pglab_report import Ways
+
 from .cli_json import say_json
 from .cli_shards import shards
 
 __all__ = ["corpus", "shards", "vocab"]
 
+WAYS = Ways()
 corpus = App(name="corpus", help="Documents: fetch the embedded text or your own, split for validation.")
 
 
@@ -103,9 +106,7 @@ def vocab_train(
 
 
 @vocab.command(name="compare")
-def vocab_compare(
-    *folders: Path, docs: Path, width: int = 512, bits: int = 8, json: bool = False, markdown: bool = False
-) -> None:
+def vocab_compare(*folders: Path, docs: Path, width: int = 512, bits: int = 8, ways: Ways = WAYS) -> int:
     """Measure vocabularies beside each other on documents they were not trained on.
 
     Parameters
@@ -118,13 +119,11 @@ def vocab_compare(
         Width of the model, for the bytes of the embedding.
     bits: int
         Bits of a stored embedding weight.
-    json: bool
-        Print the rows as JSON.
-    markdown: bool
-        Print the table in Markdown.
     """
-    from . import compare_table
+    from pglab_report import show
+
     from .compare import compare
+    from .compare_report import report_of
     from .errors import VocabError
     from .progress import working
 
@@ -132,15 +131,7 @@ def vocab_compare(
         raise VocabError("no vocabulary to compare. Try: pglab vocab compare vocab/a vocab/b --docs corpus/docs.jsonl")
     with working("measuring"):
         found = compare(folders, docs, width, bits)
-    if json:
-        say_json(found.to_json())
-    elif markdown:
-        print(compare_table.markdown(found))
-    else:
-        from rich.console import Console
-
-        Console().print(compare_table.table(found))
-        print(compare_table.sentence(found))
+    return show(report_of(found), ways)
 
 
 @vocab.command(name="score")
@@ -150,9 +141,9 @@ def vocab_score(
     budget: int = 4_000_000,
     width: int = 512,
     bits: int = 6,
-    json: bool = False,
-    markdown: bool = False,
-) -> None:
+    artifact: int = 16_000_000,
+    ways: Ways = WAYS,
+) -> int:
     """Predict which vocabulary will serve a model best: bits per byte of an n-gram model within a budget of bytes.
 
     Parameters
@@ -167,29 +158,21 @@ def vocab_score(
         Width of the model, for the bytes of the embedding.
     bits: int
         Bits of a stored embedding weight.
-    json: bool
-        Print the scores as JSON.
-    markdown: bool
-        Print the table in Markdown.
+    artifact: int
+        Bytes out of which the embedding is paid.
     """
-    from . import score_table
+    from pglab_report import show
+
     from .errors import VocabError
     from .progress import working
-    from .vocabulary_score import score_vocabularies
+    from .score_report import report_of
+    from .vocabulary_score import Terms, score_vocabularies
 
     if not folders:
         raise VocabError("no vocabulary to score. Try: pglab vocab score vocab/a vocab/b --docs corpus/docs.jsonl")
     with working("scoring"):
-        found = score_vocabularies(folders, docs, budget, width, bits)
-    if json:
-        say_json(score_table.to_json(found))
-    elif markdown:
-        print(score_table.markdown(found))
-    else:
-        from rich.console import Console
-
-        Console().print(score_table.table(found))
-        print(score_table.sentence(found))
+        found = score_vocabularies(folders, docs, Terms(budget, width, bits, artifact))
+    return show(report_of(found), ways)
 
 
 @vocab.command(name="import")
@@ -228,9 +211,12 @@ def vocab_search(
     budget: int = 4_000_000,
     width: int = 512,
     bits: int = 6,
+    artifact: int = 16_000_000,
+    dask: str | None = None,
     json: bool = False,
-) -> None:
-    """Train every kind at every size, score them, and show the Pareto front; also drawn as OUT/front.svg.
+    quiet: bool = False,
+) -> int:
+    """Train every kind at every size, score them, and show the Pareto front; report.html, .json and front.svg in OUT.
 
     Parameters
     ----------
@@ -248,15 +234,25 @@ def vocab_search(
         Width of the model, for the bytes of the embedding.
     bits: int
         Bits of a stored embedding weight.
+    artifact: int
+        Bytes out of which the embedding is paid.
+    dask: str
+        Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
     json: bool
         Print the scores and the names on the front as JSON.
+    quiet: bool
+        Print nothing but what --json asks for.
     """
-    from . import score_table
+    from contextlib import ExitStack
+
+    from pglab_report import show
+
     from .corpus import read_corpus
     from .errors import VocabError
     from .progress import working
-    from .search import draw, front, train_all
-    from .vocabulary_score import score_vocabularies
+    from .score_report import report_of
+    from .search import front, sweep
+    from .vocabulary_score import Terms
 
     if read_corpus(docs) is None:
         raise VocabError(
@@ -267,17 +263,22 @@ def vocab_search(
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
-    with working("training"):
-        folders = train_all(kinds or ["bpe", "bpe_case"], sizes or [512, 1024, 2048, 4096, 8192], docs, out, say)
-    with working("scoring"):
-        found = score_vocabularies(folders, docs, budget, width, bits)
-    draw(found, out / "front.svg")
-    names = [found.rows[i].name for i in front(found.rows, found.documents)]
-    if json:
-        say_json({**score_table.to_json(found), "front": names, "picture": str(out / "front.svg")})
-        return
-    from rich.console import Console
+    with ExitStack() as stack:
+        executor = None
+        if dask is not None:
+            from .shard_dask import dask_executor
 
-    Console().print(score_table.table(found))
-    print(score_table.sentence(found))
-    print(f"On the front of embedding bytes against bits: {', '.join(names) or 'none'}; drawn in {out / 'front.svg'}.")
+            executor, _ = stack.enter_context(dask_executor(dask))
+            docs, out = docs.resolve(), out.resolve()  # workers stand in other folders
+        stack.enter_context(working("training and scoring"))
+        found = sweep(
+            kinds or ["bpe", "bpe_case"],
+            sizes or [512, 1024, 2048, 4096, 8192],
+            docs,
+            out,
+            Terms(budget, width, bits, artifact),
+            say,
+            executor,
+        )
+    files = tuple(out / name for name in ("report.html", "report.json", "front.svg"))
+    return show(report_of(found, front(found.rows, found.documents)), Ways(json=json, quiet=quiet, out=files))

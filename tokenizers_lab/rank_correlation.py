@@ -25,7 +25,7 @@ class Correlation:
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> Correlation:
-    """Correlation of the ranks of `a` and `b`, ties in the middle. Deterministic. ValueError for under three or equal values."""
+    """Correlation of the ranks of `a` and `b`, ties in the middle. Deterministic. ValueError for fewer than three."""
     from scipy.stats import rankdata
 
     if len(a) != len(b) or len(a) < 3 or len(set(a)) < 2 or len(set(b)) < 2:

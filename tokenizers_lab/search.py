@@ -3,18 +3,21 @@
 Two things are wanted and pull apart: few bytes for the embedding, which the artifact pays, and few bits for the text.
 A vocabulary is on the front when no other that gives the text back needs fewer bytes and also fewer bits. Each one is
 trained into its own folder; a search that was stopped continues, since a folder of the same kind, size and training
-text is not trained again.
+text is not trained again. Where vocabularies are nested, the largest alone is trained and the others are cut from it:
+the same files, to the byte, as if each had been trained.
+
+Kinds are trained and folders scored one after the other, or on an executor whose workers see the same paths.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
-from .aside import write_bytes
-from .builders import KINDS, train_vocabulary, training_documents
+from .builders import KINDS, cut_vocabulary, train_vocabulary, training_documents
 from .errors import VocabError
 from .spec import Spec, read_spec
-from .vocabulary_score import Score, Scores
+from .vocabulary_score import Score, Scores, Terms, score_vocabularies
 
 
 def front(rows: Sequence[Score], documents: int) -> list[int]:
@@ -31,26 +34,66 @@ def front(rows: Sequence[Score], documents: int) -> list[int]:
     return found
 
 
-def train_all(
-    kinds: Sequence[str], sizes: Sequence[int], docs: Path, out: Path, say: Callable[[str], None]
-) -> list[Path]:
-    """Folders of every kind at every size (bytes at its one), trained where they are not there yet.
+def sweep(
+    kinds: Sequence[str],
+    sizes: Sequence[int],
+    docs: Path,
+    out: Path,
+    terms: Terms,
+    say: Callable[[str], None],
+    executor: Executor | None = None,
+) -> Scores:
+    """Train every kind at every size (bytes at its one), where it is not there yet, and score them all.
 
     Raises VocabError for an unknown kind before anything is trained, and what training raises.
     """
+    folders = train_all(kinds, sizes, docs, out, say, executor)
+    return score_vocabularies(folders, docs, terms, executor)
+
+
+def train_all(
+    kinds: Sequence[str],
+    sizes: Sequence[int],
+    docs: Path,
+    out: Path,
+    say: Callable[[str], None],
+    executor: Executor | None = None,
+) -> list[Path]:
+    """Folders of every kind at every size, in the order of the kinds and then of size. Raises VocabError."""
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds or not sizes:
         raise VocabError(f"--kinds {' '.join(unknown) or 'none'}: wanted some of {', '.join(KINDS)}, and --sizes.")
     text = training_hash(docs)
-    folders: list[Path] = []
-    for kind in dict.fromkeys(kinds):
-        for size in [260] if kind == "bytes" else sorted(set(sizes)):
-            folder = out / f"{kind}{size}"
-            folders.append(folder)
-            if not _there(folder, kind, size, text):
-                say(f"training {folder.name}")
-                train_vocabulary(kind, docs, size, folder)
-    return folders
+    wanted = {kind: [260] if kind == "bytes" else sorted(set(sizes)) for kind in dict.fromkeys(kinds)}
+    for kind, some in wanted.items():
+        for size in some:
+            if not _there(out / f"{kind}{size}", kind, size, text):
+                say(f"training {kind}{size}")
+    if executor is None:
+        for kind, some in wanted.items():
+            train_kind(kind, some, docs, out, text)
+    else:
+        for task in [executor.submit(train_kind, kind, some, docs, out, text) for kind, some in wanted.items()]:
+            task.result()
+    return [out / f"{kind}{size}" for kind, some in wanted.items() for size in some]
+
+
+def train_kind(kind: str, sizes: Sequence[int], docs: Path, out: Path, text: str) -> None:
+    """One kind at all sizes, ascending, where they are not there yet; text: the hash of the training text."""
+    folders = {size: out / f"{kind}{size}" for size in sizes}
+    missing = [size for size in sizes if not _there(folders[size], kind, size, text)]
+    if not missing:
+        return
+    if KINDS[kind].cut is None:
+        for size in missing:
+            train_vocabulary(kind, docs, size, folders[size])
+        return
+    largest = sizes[-1]
+    if largest in missing:
+        train_vocabulary(kind, docs, largest, folders[largest])
+    for size in missing:
+        if size != largest:
+            cut_vocabulary(folders[largest], size, folders[size])
 
 
 def training_hash(docs: Path) -> str:
@@ -69,35 +112,3 @@ def _there(folder: Path, kind: str, size: int, text: str) -> bool:
         return False
     same_text = kind == "bytes" or spec.trained_on.get("sha256") == text
     return spec.kind == kind and spec.options == KINDS[kind].options() and spec.size <= size and same_text
-
-
-def draw(found: Scores, path: Path) -> None:
-    """The search as one SVG: embedding bytes across, bits per byte up, the front as a line. Raises OSError."""
-    import io
-
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
-    best = front(found.rows, found.documents)
-    for i, row in enumerate(found.rows):
-        exact = row.restores(found.documents)
-        point = (row.embedding_bytes / 1e6, row.bpb_unlimited)
-        axes.scatter(*point, marker="o" if exact else "x", color="C0" if i in best else "0.6", zorder=3)
-        axes.annotate(row.name, point, textcoords="offset points", xytext=(5, 4), fontsize=8)
-    line = [found.rows[i] for i in best]
-    axes.step([r.embedding_bytes / 1e6 for r in line], [r.bpb_unlimited for r in line], where="post", color="C0")
-    costs = sorted({row.embedding_bytes / 1e6 for row in found.rows})
-    axes.set_xscale("log")
-    axes.set_xticks(costs, [f"{cost:.3g}" for cost in costs])
-    axes.minorticks_off()
-    axes.set_xmargin(0.12)
-    axes.set_xlabel(f"embedding, MB (width {found.width}, {found.weight_bits} bits)")
-    axes.set_ylabel("bits per raw byte, order-4 n-gram model")
-    axes.set_title("Pareto front of vocabularies; crosses lose text", fontsize=10, loc="left")
-    axes.grid(alpha=0.3)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="svg", metadata={"Date": None})
-    write_bytes(path, picture.getvalue())

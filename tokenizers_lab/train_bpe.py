@@ -40,3 +40,11 @@ def reference_merges(texts: list[str], merges: int) -> list[tuple[str, str]]:
     )
     engine.train_from_iterator(iter(texts), trainer)
     return [(left, right) for left, right in json.loads(engine.to_str())["model"]["merges"]]
+
+
+def cut(data: bytes, size: int) -> bytes:
+    """The file that `train` makes of the same text at a smaller `size`. Raises VocabError for less than the bytes."""
+    if size < SMALLEST:
+        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    merges = json.loads(data)["model"]["merges"][: size - SMALLEST]
+    return to_file([(left, right) for left, right in merges], size)

@@ -11,7 +11,9 @@ the text back exactly is scored too, but marked: bits for text that was thrown a
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -62,10 +64,7 @@ class Scores:
     bytes: int
     train_documents: int
     train_bytes: int
-    budget: int
-    width: int
-    weight_bits: int
-    artifact: int
+    terms: "Terms"
     rows: list[Score]
     best: int | None
     differences: list[Difference | None]
@@ -140,30 +139,54 @@ def score(
     return Score(name, tokenizer.size, embedding, room, stored, bpb, float(unlimited.sum()) / raw, bits, restored)
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under what a vocabulary is scored; see score_vocabularies. Raises VocabError for numbers that make no sense."""
+
+    budget: int = BUDGET
+    width: int = 512
+    weight_bits: int = 6
+    artifact: int = ARTIFACT
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or not 1 <= self.weight_bits <= 32 or self.budget < 1 or self.artifact < 1:
+            raise VocabError(
+                f"--width {self.width} --bits {self.weight_bits} --budget {self.budget} --artifact {self.artifact}: "
+                "wanted all above 0, 32 bits at most."
+            )
+
+
+@lru_cache(maxsize=1)
+def _read(docs: Path, size: int, changed: int) -> tuple[list[str], list[str]]:
+    return split_documents(docs)
+
+
+def score_folder(folder: Path, docs: Path, terms: Terms) -> Score:
+    """One vocabulary, in any process that sees both. Raises VocabError."""
+    stat = docs.stat()
+    held, train = _read(docs, stat.st_size, stat.st_mtime_ns)
+    spec, tokenizer, _ = open_vocabulary(folder)
+    return score(spec.name, tokenizer, held, train, terms.budget, terms.width, terms.weight_bits, terms.artifact)
+
+
 def score_vocabularies(
-    folders: Sequence[Path],
-    docs: Path,
-    budget: int = BUDGET,
-    width: int = 512,
-    weight_bits: int = 6,
-    artifact: int = ARTIFACT,
+    folders: Sequence[Path], docs: Path, terms: Terms | None = None, executor: Executor | None = None
 ) -> Scores:
-    """Score each folder on the same documents; differences by paired bootstrap. Raises VocabError."""
-    if width < 1 or not 1 <= weight_bits <= 32 or budget < 1 or artifact < 1:
-        raise VocabError(
-            f"--width {width} --bits {weight_bits} --budget {budget} --artifact {artifact}: wanted all above 0, 32 "
-            "bits at most."
-        )
-    held, train = split_documents(docs)
-    rows = []
-    for folder in folders:
-        spec, tokenizer, _ = open_vocabulary(folder)
-        rows.append(score(spec.name, tokenizer, held, train, budget, width, weight_bits, artifact))
+    """Score each folder on the same documents; differences by paired bootstrap. Raises VocabError.
+
+    executor: does it folder by folder, on whatever sees the same paths.
+    """
+    terms = terms or Terms()
+    if executor is None:
+        rows = [score_folder(folder, docs, terms) for folder in folders]
+    else:
+        tasks = [executor.submit(score_folder, folder, docs, terms) for folder in folders]
+        rows = [task.result() for task in tasks]
+    stat = docs.stat()
+    held, train = _read(docs, stat.st_size, stat.st_mtime_ns)
     fair = [i for i, row in enumerate(rows) if row.bpb is not None and row.restores(len(held))]
     best = min(fair, key=lambda i: rows[i].bpb or 0.0) if fair else None
     reference = rows[best].bits if best is not None else None
     differences = [None if reference is None or row.bits is None else paired(row.bits, reference) for row in rows]
     sizes = int(sizes_of(held).sum()), int(sizes_of(train).sum())
-    return Scores(
-        len(held), sizes[0], len(train), sizes[1], budget, width, weight_bits, artifact, rows, best, differences
-    )
+    return Scores(len(held), sizes[0], len(train), sizes[1], terms, rows, best, differences)
