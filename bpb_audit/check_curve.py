@@ -60,7 +60,7 @@ def told(log: Log) -> str:
 
 def copied_curves(submission: Submission) -> Iterator[Finding]:
     """Logs of different seeds with one and the same training curve: one was copied, whatever its last digits say."""
-    curves = [(log, {(one.run, one.name): float(one.value) for one in log.curve}) for log in submission.logs]
+    curves = [(log, {(one.run, one.step): one.loss for one in log.curve}) for log in submission.logs]
     curves = [(log, curve) for log, curve in curves if len(curve) >= FEWEST and log.seed_values]
     for at, (log, curve) in enumerate(curves):
         for first, other in curves[:at]:

@@ -80,15 +80,15 @@ def check_folder(
     with _no_collection():
         findings = [finding for one in asked for finding in one.run(case)]
     claims = case.claims
-    scores = [run.score for run in case.supporting if run.score]
-    logged = sum(m.val_bpb for m in scores) / len(scores) if scores else None
+    scores = case.claimed_scores
+    logged = sum(scores) / len(scores) if scores else None
     return CheckReport(
         str(path),
         case.track,
         findings,
         float(claims.val_bpb) if claims and claims.val_bpb else None,
         logged,
-        f"mean of the last scores of {len(scores)} run(s) in the logs" if scores else "",
+        f"mean of {len(scores)} run(s) in the logs" if scores else "",
     )
 
 

@@ -9,15 +9,16 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from bpb_audit.log_lines import Metric
+from bpb_audit.log_reader import Log, Spent, Stated
+
 from .folder import RecordFolder
-from .log_lines import Metric
-from .log_reader import Log
 from .submission import Claims, decimals
 
+SPREAD = 0.01  # bits per byte: runs of one experiment lie nearer to one another, studies and ablations do not
 NAME_SEED = re.compile(r"(?:seed|s)[_-]?(\d{1,7})(?!\d)", re.IGNORECASE)
 NAME_NUMBER = re.compile(r"(?:^|[_-])(\d{1,5})$")
 PRE_QUANT = re.compile(
@@ -42,38 +43,62 @@ def family(name: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: a log, or the part of a log from `first` to `last` line when it holds several."""
+    """One training run: a log, or the training of this `number` (from 0) in a log that holds several."""
 
     log: Log
-    first: int
-    last: int
+    number: int = 0
 
     @property
     def name(self) -> str:
-        """The log's name, with the line the run starts on where a log holds several."""
-        return self.log.name if self.first <= 1 else f"{self.log.name}:{self.first}"
+        """The log's name, with the line of the run's first score where a log holds several."""
+        first = next(iter([*self.validations, *self.finals]), None)
+        return self.log.name if not self.number or first is None else f"{self.log.name}:{first.line}"
 
     @property
     def finals(self) -> list[Metric]:
         """The scores printed after training, in order."""
-        return [m for m in self.log.finals if self.first <= m.line <= self.last]
+        return [m for m in self.log.finals if m.run == self.number]
 
     @property
     def validations(self) -> list[Metric]:
         """The scores printed during training, in order."""
-        return [m for m in self.log.validations if self.first <= m.line <= self.last]
+        return [m for m in self.log.validations if m.run == self.number]
+
+    @property
+    def sizes(self) -> list[Stated]:
+        """The sizes this run printed, bytes."""
+        return [one for one in self.log.sizes if one.run == self.number]
+
+    @property
+    def train_times(self) -> list[Spent]:
+        """Seconds of training this run printed: the last told, and what it stopped at."""
+        return [one for one in self.log.train_times if one.run == self.number]
+
+    @property
+    def eval_times(self) -> list[Spent]:
+        """Seconds of each evaluation after training; `total_eval_time` is of all of them."""
+        return [one for one in self.log.eval_times if one.run == self.number]
+
+    @property
+    def worlds(self) -> list[Stated]:
+        """How many processes this run printed."""
+        return [one for one in self.log.worlds if one.run == self.number]
 
     @property
     def printed_seed(self) -> int | None:
         """The seed this run printed (the last one before or in it), or None."""
-        inside = [seed for line, seed in self.log.seeds if self.first <= line <= self.last]
-        before = [seed for line, seed in self.log.seeds if line < self.first]
-        return inside[-1] if inside else (before[-1] if before else None)
+        told = [one for one in self.log.seeds if one.run <= self.number]
+        return int(max(told, key=lambda one: (one.run, one.line)).value) if told else None
 
     @property
     def named_seed(self) -> int | None:
         """The seed in the file's name (`train_seed42.log`, `log_7.txt`), or None."""
         return next(iter(name_seeds(self.log.name)), None)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed the run printed, else the one in its name, else None."""
+        return self.printed_seed if self.printed_seed is not None else self.named_seed
 
     @property
     def score(self) -> Metric | None:
@@ -90,10 +115,9 @@ def before_quantisation(metric: Metric) -> bool:
 
 def runs_of(log: Log) -> list[Run]:
     """The runs of a log; a run printed twice (console copy and log file in one) counts once, by its scores."""
-    bounds = [1, *log.run_starts[1:], log.lines + 1]
     runs, told = [], set()
-    for first, after in pairwise(bounds):
-        run = Run(log, first, after - 1)
+    for number in sorted({metric.run for metric in log.metrics}):
+        run = Run(log, number)
         scores = tuple(m.val_bpb for m in run.finals or run.validations)
         if scores and scores not in told:
             told.add(scores)
@@ -133,7 +157,11 @@ class MeanMatch:
 
 def own_log(seed: str, hits: list[tuple[Run, Metric]]) -> tuple[Run, Metric]:
     """Of several logs that print a seed's value, the one of that seed; a summary that repeats it comes last."""
-    return max(hits, key=lambda pair: (seed in (str(pair[0].printed_seed), str(pair[0].named_seed)), pair[1].digits))
+
+    def kin(pair: tuple[Run, Metric]) -> tuple[bool, bool, int]:
+        return seed == str(pair[0].seed), seed == str(pair[0].named_seed), pair[1].digits
+
+    return max(hits, key=kin)
 
 
 @dataclass
@@ -244,6 +272,16 @@ class Case:
         if every and near_mean(claim, statistics.fmean(m.val_bpb for _, m in hits)):
             return MeanMatch(hits[-1][1].label, hits)
         return None
+
+    @property
+    def claimed_scores(self) -> list[float]:
+        """Bits per byte of the runs the claim rests on: those whose mean it is, else each run's own last score."""
+        if self.mean_match:
+            return [metric.val_bpb for _, metric in self.mean_match.pairs]
+        after = [(run, m) for run, m in self.matches if not before_quantisation(m)]
+        if after:
+            return [max(after, key=lambda pair: pair[1].digits)[1].val_bpb]
+        return [run.score.val_bpb for run in self.supporting if run.score]
 
     @cached_property
     def supporting(self) -> list[Run]:

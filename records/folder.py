@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bpb_audit.errors import AuditError
+from bpb_audit.log_reader import Log, read_log
+
 from .errors import RecordError
-from .log_reader import Log, read_log
 from .submission import Claims, read_claims
 
 MAX_FILES = 5000
@@ -100,8 +102,11 @@ class RecordFolder:
             suffix = Path(name).suffix.lower()
             if suffix not in LOG_SUFFIXES or NOT_LOGS.search(Path(name).name) or not self.files[name]:
                 continue
-            log = read_log(self.path / name, name)
-            if log.metrics or log.train.points or suffix == ".log":
+            try:
+                log = read_log(self.path / name, name)
+            except AuditError as error:
+                raise RecordError(str(error)) from error
+            if log.metrics or log.curve or suffix == ".log":
                 found.append(log)
         return found
 

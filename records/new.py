@@ -14,10 +14,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from bpb_audit.log_lines import Metric
+from bpb_audit.log_reader import read_log
+
 from .errors import RecordError
 from .evidence import Run, runs_of
-from .log_lines import Metric
-from .log_reader import read_log
 from .page import render
 from .submission import CAP, Submission, make_submission, read_date
 
@@ -72,7 +73,7 @@ def open_run(path: Path, artifact: Path | None = None) -> RunFolder:
     if chosen is not None:
         total = code + chosen.stat().st_size
     else:
-        logged = [size for _, label, size in runs[-1].log.sizes if label.startswith("Total submission size ")]
+        logged = [int(one.value) for one in runs[-1].sizes if one.name.startswith("Total submission size ")]
         if not logged:
             raise RecordError(f"{path}: no artifact file and no total in the log. Give the file with --artifact.")
         total = logged[-1]
@@ -94,7 +95,7 @@ def choose_artifact(path: Path, run: Run, sums: Any) -> Path | None:
     there = [path / name for name in ARTIFACTS if (path / name).is_file()]
     if isinstance(named, str) and (path / Path(named).name).is_file():
         there.insert(0, path / Path(named).name)
-    logged = [size for _, label, size in run.log.sizes if label.startswith("Serialized model")]
+    logged = [int(one.value) for one in run.sizes if one.name.startswith("Serialized model")]
     by_size = [(logged.index(item.stat().st_size), item) for item in there if item.stat().st_size in logged]
     return max(by_size, key=lambda pair: pair[0])[1] if by_size else (there[0] if there else None)
 
@@ -103,11 +104,12 @@ def why_not_ten_minutes(run: RunFolder) -> str:
     """Why this run cannot stand in the ten-minute track, or an empty text."""
     log = run.run.log
     reasons = []
-    longest = max((t for _, t in log.train_times), default=0.0)
+    longest = max((one.seconds for one in log.train_times), default=0.0)
     if longest > 601:
         reasons.append(f"it trained for {longest:,.0f} s")
-    if log.worlds and log.worlds[-1][1] != 8:
-        reasons.append(f"it ran in {log.worlds[-1][1]} process{'es' if log.worlds[-1][1] != 1 else ''}, not on 8 GPUs")
+    world = int(log.worlds[-1].value) if log.worlds else 8
+    if world != 8:
+        reasons.append(f"it ran in {world} process{'es' if world != 1 else ''}, not on 8 GPUs")
     device = str(run.config.get("device", ""))
     if device.startswith("cpu"):
         reasons.append("it ran on a CPU")

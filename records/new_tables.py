@@ -34,23 +34,23 @@ def run_rows(source: "RunFolder") -> list[tuple[str, str]]:
     if log.last_step is not None:
         rows.append(("steps", f"{log.last_step:,}"))
     if log.train_times:
-        spent = log.train_times[-1][1]
+        spent = log.train_times[-1].seconds
         rows.append(("training time", f"{spent:,.1f} s"))
         if log.last_step:
             rows.append(("time a step", f"{spent / log.last_step * 1000:,.2f} ms"))
-    evals = [m.eval_seconds for m in source.run.finals if m.eval_seconds is not None]
+    evals = [m.seconds for m in source.run.finals if m.seconds is not None]
     if evals:
         rows.append(("evaluation time", f"{evals[-1]:,.1f} s"))
-    gpus = sorted({name for _, name in log.gpus})
+    gpus = sorted({one.value for one in log.gpus})
     device = str(source.config.get("device", "")) or ", ".join(gpus)
     if device == "auto":
         device = ", ".join(gpus)
     if device:
         rows.append(("device", device))
     if log.worlds:
-        rows.append(("processes", str(log.worlds[-1][1])))
+        rows.append(("processes", log.worlds[-1].value))
     if log.memory:
-        rows.append(("memory", log.memory[-1][1].removeprefix("peak memory ")))
+        rows.append(("memory", log.memory[-1].value.removeprefix("peak memory ")))
     return rows
 
 
@@ -61,16 +61,14 @@ def curve_rows(source: "RunFolder", most: int) -> list[dict[str, Any]]:
         return []
     count = min(most, len(seen))
     picked = sorted({round(i * (len(seen) - 1) / (count - 1)) for i in range(count)}) if count > 1 else [0]
-    times = {line: ms for line, _, _, ms in source.run.log.validation.whole()}
     rows = []
     for metric in (seen[i] for i in picked):
-        spent = times.get(metric.line)
         rows.append(
             {
                 "step": metric.step or 0,
                 "loss": "" if metric.val_loss is None else f"{metric.val_loss:.4f}",
                 "bpb": f"{metric.val_bpb:.4f}",
-                "seconds": "" if spent is None else f"{spent / 1000:,.1f}",
+                "seconds": "" if metric.seconds is None else f"{metric.seconds:,.1f}",
             }
         )
     return rows
@@ -98,7 +96,7 @@ def command(source: "RunFolder") -> str:
     given = source.config.get("command")
     if isinstance(given, str) and given.strip():
         return given.strip()
-    processes = source.run.log.worlds[-1][1] if source.run.log.worlds else 1
+    processes = int(source.run.log.worlds[-1].value) if source.run.log.worlds else 1
     names = [name.upper() for name, value in source.config.items() if isinstance(value, str | int | float)]
     paths = [f"{name}=... \\\n" for name in ("DATA_PATH", "TOKENIZER_PATH") if name in names]
     start = (

@@ -70,7 +70,7 @@ def row_of(path: Path) -> tuple[Row, CheckReport, Case]:
         state = SUPPORTED
     elif FAIL in seen or values:
         state = DOUBTED
-    totals = [total[2] for run in case.supporting or case.runs if (total := last_total(run))]
+    totals = [int(total.value) for run in case.supporting or case.runs if (total := last_total(run))]
     claimed_day = read_date(claims.date) if claims and claims.date else None
     row = Row(
         folder=case.folder.name,

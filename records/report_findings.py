@@ -35,12 +35,12 @@ def headline(inputs: Inputs) -> list[tuple[str, str, str]]:
 
 def artifact_total(inputs: Inputs) -> int | None:
     """The artifact's bytes: the total that the run's log ends on (code and container)."""
-    from .log_reader import read_log
+    from bpb_audit.log_reader import read_log
 
     place = next((inputs.root / p for p in LOGS if (inputs.root / p).is_file()), None)
     if place is None:
         return None
-    totals = [size for _, label, size in read_log(place).sizes if label.startswith("Total submission size ")]
+    totals = [int(one.value) for one in read_log(place).sizes if one.name.startswith("Total submission size ")]
     return totals[-1] if totals else None
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from .log_reader import read_log
+from bpb_audit.log_reader import read_log
+
 from .report_data import number, pick
 
 MOST_POINTS = 600
@@ -23,7 +24,7 @@ def curves(place: Path | None, metrics: list[dict[str, Any]]) -> tuple[Points, P
             validation.append((step, held))
     if place is not None and not (train and validation):
         log = read_log(place)
-        train = train or [(float(step), value) for _, step, value, _ in log.train.whole()]
+        train = train or [(float(point.step), point.loss) for point in log.curve]
         validation = validation or [
             (float(m.step), m.val_loss) for m in log.validations if m.step is not None and m.val_loss is not None
         ]
@@ -45,7 +46,7 @@ def facts(place: Path | None, config: Any) -> tuple[str, list[tuple[str, str]]]:
     lead = ""
     if place is not None:
         log = read_log(place)
-        steps, spent = log.last_step, (log.train_times[-1][1] if log.train_times else None)
+        steps, spent = log.last_step, (log.train_times[-1].seconds if log.train_times else None)
         if steps is not None:
             rows.append(("steps", f"{steps:,}"))
         if spent is not None:
@@ -53,11 +54,11 @@ def facts(place: Path | None, config: Any) -> tuple[str, list[tuple[str, str]]]:
             if steps:
                 rows.append(("time a step", f"{spent / steps * 1000:,.1f} ms"))
         if log.worlds:
-            rows.append(("processes", str(log.worlds[-1][1])))
+            rows.append(("processes", log.worlds[-1].value))
         if log.seed_values:
             rows.append(("seed", str(log.seed_values[-1])))
         if log.gpus:
-            rows.append(("GPUs", f"{len(log.gpus)} x {log.gpus[0][1]}"))
+            rows.append(("GPUs", f"{len(log.gpus)} x {log.gpus[0].value}"))
         if steps is not None and spent is not None:
             lead = f"{steps:,} steps in {spent:,.0f} seconds."
     for key, word in (

@@ -76,6 +76,7 @@ def load_rules() -> dict[str, Rule]:
         rules_folder,
         rules_json,
         rules_pull,
+        rules_readme,
         rules_score,
         rules_script,
         rules_seeds,
@@ -84,7 +85,7 @@ def load_rules() -> dict[str, Rule]:
     )
 
     loaded = (rules_audit, rules_folder, rules_json, rules_pull, rules_score, rules_script, rules_seeds, rules_size)
-    assert all((*loaded, rules_eval, rules_time))
+    assert all((*loaded, rules_eval, rules_readme, rules_time))
     return dict(sorted(RULES.items()))
 
 

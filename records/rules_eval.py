@@ -2,7 +2,8 @@
 
 From every function that evaluates by its name (`eval_val`, `sliding_window`, `ttt_score`) the calls are followed to the
 functions and methods of the same file; what any of these says about training data is named with its line. Names can
-mislead and code can be dead: a hit asks a reviewer to look, and never fails a record.
+mislead and code can be dead: a hit asks a reviewer to look. Only a function that evaluates by its own name and opens
+training files itself fails a record.
 """
 
 import ast
@@ -21,6 +22,8 @@ EVALUATES = re.compile(r"(?:^|_)(?:eval|evaluate|evaluation|validate|validation|
 TRAINING = re.compile(
     r"^(?:_?train_?(?:files?|loader|pattern|glob|shards?|data|dataset|tokens|stream|batch(?:es)?|paths?|dir))$", re.I
 )
+TRAINING_FILES = re.compile(r"^_?train_?(?:files?|pattern|glob|shards?|paths?|dir)$", re.I)
+READS = re.compile(r"^(?:open|i?glob|rglob|fromfile|memmap|load\w*|read\w*|\w*loader|\w*stream|\w*dataset)$", re.I)
 TRAINING_TEXT = re.compile(r"(?:fineweb|data|tokens|shard)\w*_train\b|_train_(?:\*|%|\{|\d)|\btrain_(?:\*|%\d)")
 
 
@@ -67,6 +70,30 @@ def training_reads(known: dict[str, list[Function]]) -> list[tuple[int, str]]:
     return sorted(hits)
 
 
+def certain_reads(known: dict[str, list[Function]]) -> list[tuple[int, str]]:
+    """`(line, call)` where a function that evaluates by its own name opens or loads training files itself."""
+    hits = set()
+    reached = evaluating(known)
+    for name in known:
+        if reached.get(name) != name:
+            continue
+        for call in (node for one in known[name] for node in ast.walk(one) if isinstance(node, ast.Call)):
+            func = call.func
+            word = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+            given = [part for value in [*call.args, *(k.value for k in call.keywords)] for part in ast.walk(value)]
+            if READS.match(word) and any(names_files(part) for part in given):
+                hits.add((call.lineno, f"{word}(...) of training files in {name}"))
+    return sorted(hits)
+
+
+def names_files(node: ast.AST) -> bool:
+    """True for what names training files: `args.train_files`, `"fineweb_train_*.bin"`."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and mentions(node.value)
+    word = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return bool(TRAINING_FILES.match(word))
+
+
 @rule("RC506", "no training data while scoring")
 def no_training_reads(case: Case) -> Iterator[Finding]:
     """No function that evaluates, nor what it calls, speaks of training data.
@@ -74,8 +101,9 @@ def no_training_reads(case: Case) -> Iterator[Finding]:
     Training data may not be read while scoring, unless its bytes are counted. The functions whose names say that they
     evaluate (eval, val, score, ttt, sliding; not with train) are followed through their calls in the file, and each
     mention of training files, loaders or shards on the way is named with its line. Names can mislead and code can be
-    dead, so a hit is UNCHECKED, for a reviewer, and never a failure. Code outside functions that evaluate, such as a
-    calibration between training and scoring, is not judged. No such function is UNCHECKED too.
+    dead, so a hit is UNCHECKED, for a reviewer. It fails only where a function that evaluates by its own name opens or
+    loads training files itself. Code outside functions that evaluate, such as a calibration between training and
+    scoring, is not judged. No such function is UNCHECKED too.
 
     Fix: put what scoring needs into the artifact, or take the dead code out.
     """
@@ -87,7 +115,16 @@ def no_training_reads(case: Case) -> Iterator[Finding]:
     names = sorted({name for source in parsed for name in evaluating(source.functions)})
     reads = [(source.name, read) for source in parsed for read in training_reads(source.functions)]
     hits = [f"{name}:{line} {what}" for name, (line, what) in reads]
-    if hits:
+    certain = [(source.name, read) for source in parsed for read in certain_reads(source.functions)]
+    if certain:
+        yield say.fail(
+            f"{len(certain)} call(s) in functions that evaluate read training files",
+            where=f"{certain[0][0]}:{certain[0][1][0]}",
+            found="; ".join(f"{name}:{line} {what}" for name, (line, what) in certain[:5]),
+            expected="no training data while scoring",
+            fix="put what scoring needs into the artifact",
+        )
+    elif hits:
         yield say.unchecked(
             f"{len(hits)} line(s) on the evaluation path speak of training data; a reviewer must see what they read",
             where=hits[0].split(" ")[0],

@@ -96,7 +96,7 @@ def train_log(case: Case) -> Iterator[Finding]:
     Fix: copy the file the run wrote, whole.
     """
     say, logs = Say("RC104"), case.folder.logs
-    readable = [log for log in logs if log.metrics or log.train.points]
+    readable = [log for log in logs if log.metrics or log.curve]
     if not readable:
         yield say.fail(
             "there is no train log",
@@ -172,7 +172,7 @@ def unlimited(case: Case) -> Iterator[Finding]:
     if case.track == "10min":
         yield say.ok("ten-minute track: nothing to state (RC601 judges the time)")
         return
-    times = [t for run in case.supporting or case.runs for _, t in run.log.train_times]
+    times = [one.seconds for run in case.supporting or case.runs for one in run.train_times]
     if not times:
         yield say.unchecked("no log states its training time")
     elif max(times) <= 601:

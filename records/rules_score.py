@@ -3,9 +3,10 @@
 import statistics
 from collections.abc import Iterator
 
+from bpb_audit.log_lines import Metric
+
 from .evidence import Case, Run, before_quantisation, family, near_mean
 from .finding import Finding
-from .log_lines import Metric
 from .rules import Say, rule
 
 
@@ -43,7 +44,7 @@ def claim_in_logs(case: Case) -> Iterator[Finding]:
     elif case.matches:
         run, metric = max(case.matches, key=lambda pair: (not before_quantisation(pair[1]), pair[1].digits))
         yield say.ok(
-            f"printed by the log ({metric.label})",
+            f"printed by the log ({metric.label or 'a validation on the way'})",
             found=f"{metric.val_bpb:.{metric.digits}f}",
             expected=claims.val_bpb,
             where=place(run, metric),
@@ -83,11 +84,7 @@ def seed_values(case: Case) -> Iterator[Finding]:
         yield say.unchecked("no log prints a score to compare with")
         return
     for seed, value, hits in case.seed_matches:
-        own = [
-            (r, m)
-            for r, m in hits
-            if seed in (str(r.printed_seed), str(r.named_seed)) or (r.printed_seed is None and r.named_seed is None)
-        ]
+        own = [(r, m) for r, m in hits if seed == str(r.seed) or r.seed is None]
         if own:
             yield say.ok(
                 f"seed {seed} as claimed", found=f"{own[-1][1].val_bpb:.8f}", expected=value, where=place(*own[-1])

@@ -5,6 +5,8 @@ import re
 import sys
 from collections.abc import Iterator
 
+from bpb_audit.program import read_program
+
 from .evidence import Case
 from .finding import Finding
 from .rules import Say, rule
@@ -78,6 +80,7 @@ NETWORK_CALLS = frozenset(
     ]
 )
 SHELL = re.compile(r"\b(?:curl|wget|git clone|pip3? install|huggingface-cli|aws s3|gsutil|scp|rsync)\b")
+PREFIX = re.compile(r"^(?:/(?!dev/|proc/|sys/|tmp/|usr/|bin/)[\w.-]+/|~/)")  # how a formatted path may begin
 ABSOLUTE = re.compile(
     r"^(?:/(?!dev/(?:null|shm)|proc/|sys/|tmp/?$|usr/|bin/)[\w.-]+/[\w./-]+|[A-Za-z]:\\\\?\w+|~/[\w./-]+)"
 )
@@ -233,7 +236,7 @@ def no_outside_reads(case: Case) -> Iterator[Finding]:
         f"{source.name}:{line} {text}"
         for source in found
         for line, text, part in source.strings
-        if (ABSOLUTE.match(text) and not (part and text.startswith("/tmp/"))) or text.startswith("../")
+        if (PREFIX if part else ABSOLUTE).match(text) or text.startswith("../")
     ]
     if hits:
         yield say.unchecked(
@@ -252,42 +255,51 @@ def same_source(case: Case) -> Iterator[Finding]:
 
     Compared line by line, white space at the ends of lines and blank lines aside, with every script of the folder, as
     it lies there and with what is inside a packed one. Another source fails, with the first line that differs. A log
-    without a dump is UNCHECKED: nothing ties it to this script.
+    without a dump is UNCHECKED: nothing ties it to this script. So is a dump that other output has damaged, when its
+    rest is the script.
 
     Fix: ship the script that ran; a record is never edited after its run.
     """
     say, script = Say("RC505"), case.folder.script
-    dumps = [
-        (run, s)
-        for run in case.supporting or case.runs
-        for s in run.log.sources
-        if run.first <= s[1] + 400 and s[0] <= run.last
-    ]
+    dumps = [(run, one) for run in case.supporting or case.runs for one in run.log.dumps]
     if script is None or not dumps:
         yield say.unchecked("no log holds the source that ran" if script else "no script", where=script or "")
         return
-    scripts = [script, *sorted(n for n in case.folder.files if n.endswith(".py") and n != script)]
     mine: dict[tuple[str, ...], str] = {}
-    for name in scripts:
+    for name in [script, *sorted(n for n in case.folder.files if n.endswith(".py") and n != script)]:
         source = script_source(case.folder, name)
         for text in (source.text, source.body):
             mine.setdefault(bare(text), name)
     for log_name in sorted({run.log.name for run, _ in dumps}):
-        texts = [s for run, s in dumps if run.log.name == log_name]
-        same = next((mine[bare(text)] for _, _, text in texts if bare(text) in mine), None)
+        here = [(one, bare(one.text)) for run, one in dumps if run.log.name == log_name]
+        same = next((mine[lines] for _, lines in here if lines in mine), None)
         if same:
-            yield say.ok(f"the dumped source is {same}", where=f"{log_name}:{texts[0][0]}")
+            yield say.ok(f"the dumped source is {same}", where=f"{log_name}:{here[0][0].first}")
             continue
-        first, _, text = texts[0]
-        nearest = min(mine, key=lambda lines: abs(len(lines) - len(bare(text))))
-        ours, theirs = nearest, bare(text)
+        dump, theirs = here[0]
+        ours = max(mine, key=lambda lines: len(set(lines) & set(theirs)))
+        tail = shared_tail(ours, theirs)
+        program = read_program(dump.text)
+        if tail >= len(ours) // 2 and (program.tree is None or program.partial):
+            yield say.unchecked(
+                f"the dumped source is mixed with other output; its last {tail:,} lines are those of {mine[ours]}",
+                where=f"{log_name}:{dump.first}",
+                fix="ship a log that one process wrote",
+            )
+            continue
         line = next(
             (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
         )
         yield say.fail(
-            f"the log holds another source than {mine[nearest]}",
-            where=f"{log_name}:{first}",
+            f"the log holds another source than {mine[ours]}",
+            where=f"{log_name}:{dump.first}",
             found=(theirs[line] if line < len(theirs) else "the dump ends")[:100],
             expected=(ours[line] if line < len(ours) else "the script ends")[:100],
             fix="ship the script that ran",
         )
+
+
+def shared_tail(ours: tuple[str, ...], theirs: tuple[str, ...]) -> int:
+    """How many last lines two sources share."""
+    pairs = zip(reversed(ours), reversed(theirs), strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ours), len(theirs)))

@@ -4,9 +4,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from .evidence import Case, name_seeds
+from .evidence import SPREAD, Case, Run, name_seeds
 from .finding import Finding
 from .rules import Say, rule
+
+
+def unclaimed(told: object, claimed: list[str]) -> dict[str, float]:
+    """Scores by seed in a note on all runs made, without those of the claimed seeds."""
+    found: dict[str, float] = {}
+    for value in told.values() if isinstance(told, dict) else ():
+        if isinstance(value, dict) and set(claimed) <= set(value):
+            scores = {seed: str(score) for seed, score in value.items() if re.fullmatch(r"\d{1,12}", seed)}
+            found |= {s: float(v) for s, v in scores.items() if s not in claimed and re.fullmatch(r"\d\.\d+", v)}
+    return found
 
 
 @rule("RC311", "three runs")
@@ -14,8 +24,9 @@ def three_runs(case: Case) -> Iterator[Finding]:
     """A record of the ten-minute track shows at least three runs with different seeds.
 
     The rules ask for p < 0.01 over enough runs; an average over three is what they name. A single run can show no
-    p-value at all. Fewer than three fail here. The non-record track asks for none. Pure systems work is excused by
-    the rules: a reviewer decides that, so the finding says what was found.
+    p-value at all. Fewer than three fail here; a log of another experiment, further than 0.01 from the claim, is none
+    of them. Runs whose seeds are not printed are UNCHECKED. The non-record track asks for none. Pure systems work is
+    excused by the rules: a reviewer decides that, so the finding says what was found.
 
     Fix: run two more seeds, and add their logs.
     """
@@ -26,12 +37,13 @@ def three_runs(case: Case) -> Iterator[Finding]:
     if not case.runs:
         yield say.unchecked("no runs in the logs")
         return
-    scored = [run for run in case.supporting or case.runs if run.finals]
-    pool = [run for run in case.runs if run.finals]
-    seeds = {run.printed_seed if run.printed_seed is not None else run.named_seed for run in pool}
+    pool = [run for run in case.runs if run.finals and repeats_claim(case, run)]
+    seeds = {run.seed for run in pool}
     told = f"{len(pool)} run(s), seeds {', '.join(str(s) for s in sorted(seeds, key=str))}"
-    if len(pool) >= 3 and len(seeds - {None}) not in (1, 2):
+    if len(pool) >= 3 and len(seeds - {None}) >= 3:
         yield say.ok("three or more runs", found=told)
+    elif len(pool) >= 3 and None in seeds:
+        yield say.unchecked("three or more runs, and not every log says with which seed", found=told)
     elif len(pool) >= 3:
         yield say.fail(
             "three runs, but not three seeds", found=told, expected="3 different seeds", fix="run with other seeds"
@@ -41,9 +53,15 @@ def three_runs(case: Case) -> Iterator[Finding]:
             "fewer than three runs with a final score",
             found=told,
             expected="3 runs with different seeds",
-            where=scored[0].name if scored else "",
+            where=pool[0].name if pool else "",
             fix="run more seeds and add their logs",
         )
+
+
+def repeats_claim(case: Case, run: Run) -> bool:
+    """True when a score of the run lies as near the claim as seeds do; another experiment is no repetition."""
+    claim = case.claims.val_bpb if case.claims else None
+    return claim is None or run in case.supporting or any(abs(m.val_bpb - float(claim)) <= SPREAD for m in run.finals)
 
 
 @rule("RC312", "seeds agree")
@@ -64,7 +82,7 @@ def seeds_agree(case: Case) -> Iterator[Finding]:
         if run.printed_seed is None:
             yield say.unchecked(f"{run.name} prints no seed", where=run.name)
         elif run.printed_seed not in name_seeds(run.log.name):
-            line = next((line for line, seed in run.log.seeds if seed == run.printed_seed), 1)
+            line = next((one.line for one in run.log.seeds if int(one.value) == run.printed_seed), 1)
             yield say.fail(
                 f"the log is named after seed {run.named_seed} and printed {run.printed_seed}",
                 where=f"{run.log.name}:{line}",
@@ -112,7 +130,8 @@ def no_copies(case: Case) -> Iterator[Finding]:
 def none_left_out(case: Case) -> Iterator[Finding]:
     """Every seed that is claimed has its log, and every run in the folder takes part in the claim.
 
-    A claimed seed without a log fails. A run that is in the folder and not in the mean is UNCHECKED: it may be another
+    A claimed seed without a log fails, and so do runs that submission.json itself lists as made, left out of the mean,
+    and worse than it. A run that is in the folder and not in the mean is UNCHECKED: it may be another
     experiment, and only its author knows. So is a file that speaks of more runs than it gives.
 
     Fix: add the log; say in the README what the other runs are.
@@ -134,7 +153,17 @@ def none_left_out(case: Case) -> Iterator[Finding]:
             fix=f"add the log of seed {', '.join(missing)}",
         )
     disclosed = next((key for key in claims.raw if "all_runs" in key or "disclosure" in key), None)
-    if disclosed:
+    left = unclaimed(claims.raw[disclosed], claimed) if disclosed else {}
+    worse = [value for value in left.values() if claims.val_bpb and value > float(claims.val_bpb)]
+    if left and len(worse) == len(left):
+        yield say.fail(
+            f"submission.json lists {len(left)} run(s) more than the claim counts, each worse than it",
+            where=f"{claims.file} ({disclosed})",
+            found=", ".join(f"seed {seed}: {value}" for seed, value in left.items()),
+            expected="the mean over all runs made",
+            fix="claim the mean over all of them",
+        )
+    elif disclosed:
         yield say.unchecked(
             "submission.json speaks of runs that are not part of the claim",
             where=f"{claims.file} ({disclosed})",

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from bpb_audit.log_reader import TOTAL
+
 from .evidence import PRE_QUANT, Case, Run, with_facts
 from .finding import Finding
 from .rules import Say, rule
@@ -17,17 +19,32 @@ def train_time(case: Case) -> Iterator[Finding]:
     """Training took at most 600 s, with 1 s of tolerance, in every run the claim rests on (ten-minute track).
 
     The public script reads its clock after a step, so honest runs end up to 0.2 s past 600. The non-record track has
-    no limit. Without a printed time it is UNCHECKED.
+    no limit. Without a printed time it is UNCHECKED, and so is a line that states its own limit and is above it
+    (`artifact_production_wallclock: 825.4s (must be < 600.0)`): the rules name training and evaluation only.
 
     Fix: stop earlier (`MAX_WALLCLOCK_SECONDS=600`), or submit to the non-record track.
     """
     say = Say("RC601")
     times = [
-        (t, f"{run.log.name}:{line}")
-        for run in with_facts(case.supporting, case.runs, lambda run: bool(run.log.train_times))
-        for line, t in run.log.train_times
-        if run.first <= line <= run.last
+        (one.seconds, f"{run.log.name}:{one.line}")
+        for run in with_facts(case.supporting, case.runs, lambda run: bool(run.train_times))
+        for one in run.train_times
     ]
+    over = [
+        (one, run.log.name)
+        for run in case.runs
+        for one in run.log.times
+        if one.limit is not None and one.run == run.number and one.seconds >= one.limit
+    ]
+    if over and case.track == "10min":
+        one, name = max(over, key=lambda pair: pair[0].seconds)
+        yield say.unchecked(
+            f"{len(over)} log(s) print a time above the limit that the line itself states; does the rule count it?",
+            where=f"{name}:{one.line}",
+            found=f"{one.name} {one.seconds:,.1f} s",
+            expected=f"below {one.limit:,.0f} s, by the log itself",
+            fix="say in the README what the time holds",
+        )
     if not times:
         yield say.unchecked("no log prints a training time")
         return
@@ -52,14 +69,12 @@ def final_evaluations(run: Run) -> list[tuple[int, float]]:
     A printed `total_eval_time` speaks for all of them and stands alone. Two lines that follow one another with times
     within 1% (a loop's own closing line, then the result's) tell one evaluation; the longer is kept.
     """
-    times = [(line, t) for line, t in run.log.eval_times if run.first <= line <= run.last]
-    labels = {metric.line: metric.label for metric in run.finals}
-    totals = [(line, t) for line, t in times if line not in labels]
+    totals = [(one.line, one.seconds) for one in run.eval_times if one.name == TOTAL]
     if totals:
         return totals[-1:]
     kept: list[tuple[int, float]] = []
-    for line, t in times:
-        if DIAGNOSTIC.search(labels[line]):
+    for line, t, label in [(one.line, one.seconds, one.name) for one in run.eval_times]:
+        if DIAGNOSTIC.search(label):
             continue
         if kept and line - kept[-1][0] <= 2 and abs(t - kept[-1][1]) <= 0.01 * t:
             kept[-1] = (line, max(t, kept[-1][1]))
@@ -122,10 +137,8 @@ def hardware(case: Case) -> Iterator[Finding]:
     """
     say = Say("RC603")
     runs = case.supporting or case.runs
-    worlds = [
-        (n, f"{run.log.name}:{line}") for run in runs for line, n in run.log.worlds if run.first <= line <= run.last
-    ]
-    gpus = {name for run in runs for _, name in run.log.gpus}
+    worlds = [(int(one.value), f"{run.log.name}:{one.line}") for run in runs for one in run.worlds]
+    gpus = {one.value for run in runs for one in run.log.gpus}
     names = ", ".join(sorted(gpus)) or "GPU not printed"
     told = f"world size {', '.join(sorted({str(n) for n, _ in worlds})) or 'not printed'}; {names}"
     if case.track != "10min":

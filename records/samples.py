@@ -7,10 +7,11 @@ A sample comes from a record folder (the runs its claim rests on, by their own l
 import statistics
 from pathlib import Path
 
+from bpb_audit.log_lines import Metric
+
 from .errors import RecordError
 from .evidence import Case, Run, before_quantisation, near_mean, own_log
 from .folder import open_folder
-from .log_lines import Metric
 from .script_reader import bare
 from .significance import Sample
 
@@ -95,8 +96,8 @@ def warnings_of(case: Case, runs: list[Run], sample: Sample) -> list[str]:
         said.append("no val_bpb is claimed; the runs' last scores are taken")
     if claims and any("all_runs" in key or "disclosure" in key for key in claims.raw):
         said.append("submission.json speaks of runs that are not given: the best of n flatters")
-    sources = {bare(source[2]) for run in runs for source in run.log.sources if len(run.log.sources) == 1}
-    sizes = {size for run in runs for _, label, size in run.log.sizes[-6:] if label.lower().startswith("code size")}
+    sources = {bare(run.log.dumps[0].text) for run in runs if len(run.log.dumps) == 1}
+    sizes = {one.value for run in runs for one in run.log.sizes[-6:] if one.name.lower().startswith("code size")}
     if len(sources) > 1 or (not sources and len(sizes) > 2):
         said.append("the runs are of different scripts")
     stated = claims.raw.get("val_bpb_std") if claims else None

@@ -100,7 +100,7 @@ def record_page(row: Row, findings: list[Any], case: Case, css: str) -> str:
     curve = ""
     for run in case.supporting or case.runs:
         log = run.log
-        train = smooth([(float(step), value) for _, step, value, _ in log.train.whole()])
+        train = smooth([(float(point.step), point.loss) for point in log.curve])
         held = [(float(m.step), m.val_loss) for m in run.validations if m.step is not None and m.val_loss is not None]
         if train or held:
             curve = training_curve(train, held, "step")
@@ -111,12 +111,12 @@ def record_page(row: Row, findings: list[Any], case: Case, css: str) -> str:
         runs.append(
             {
                 "name": run.name,
-                "seed": run.printed_seed if run.printed_seed is not None else run.named_seed,
+                "seed": run.seed,
                 "score": f"{score.val_bpb:.{score.digits}f}" if score else "–",
                 "label": score.label if score else "",
-                "bytes": f"{total[2]:,}" if total else "–",
-                "train": f"{run.log.train_times[-1][1]:,.0f} s" if run.log.train_times else "–",
-                "eval": f"{run.log.eval_times[-1][1]:,.0f} s" if run.log.eval_times else "–",
+                "bytes": f"{int(total.value):,}" if total else "–",
+                "train": f"{run.train_times[-1].seconds:,.0f} s" if run.train_times else "–",
+                "eval": f"{run.eval_times[-1].seconds:,.0f} s" if run.eval_times else "–",
             }
         )
     return render(

@@ -31,7 +31,8 @@ TOTAL_KEYS = (
 CODE_KEYS = ("bytes_code", "code_bytes", "code_size_bytes")
 BPB_KEYS = ("val_bpb", "mean_val_bpb", "val_bpb_mean", "bpb", "final_val_bpb")
 LOSS_KEYS = ("val_loss", "mean_val_loss", "val_loss_mean", "val_loss_nats")
-SEED_KEYS = ("seed_results", "per_seed", "per_seed_results", "seeds_results", "runs", "results_by_seed")
+SEED_KEYS = ("seed_results", "per_seed", "per_seed_results", "seeds_results", "runs", "results_by_seed", "seeds")
+SEED_LISTS = ("seed_scores", "seed_val_bpb", "val_bpb_per_seed", "val_bpbs", "per_seed_val_bpb")
 SEED_BPB_KEYS = (
     "val_bpb",
     "sliding_val_bpb",
@@ -41,6 +42,7 @@ SEED_BPB_KEYS = (
     "sliding_bpb",
     "ttt_bpb",
     "bpb",
+    "val_var_bpb",
 )
 
 
@@ -205,7 +207,8 @@ def _size(claims: Claims, name: str, keys: tuple[str, ...]) -> int | None:
 
 
 def _seeds(claims: Claims) -> list[SeedClaim]:
-    results = next((claims.raw[k] for k in SEED_KEYS if isinstance(claims.raw.get(k), dict | list)), None)
+    groups = [claims.raw[key] for key in SEED_KEYS if isinstance(claims.raw.get(key), dict | list)]
+    results = next((one for one in groups if isinstance(one, dict) or any(isinstance(v, dict) for v in one)), None)
     found: list[SeedClaim] = []
     if isinstance(results, dict):
         pairs = [(str(seed).removeprefix("seed").strip("_ "), value) for seed, value in results.items()]
@@ -223,5 +226,10 @@ def _seeds(claims: Claims) -> list[SeedClaim]:
             if bpb is not None or loss is not None:
                 found.append(SeedClaim(seed, bpb, loss, int(float(size)) if size is not None else None))
     if not found and isinstance(claims.raw.get("seeds"), list):
-        found = [SeedClaim(str(seed), None) for seed in claims.raw["seeds"] if isinstance(seed, str | int | _Number)]
+        names = [str(seed) for seed in claims.raw["seeds"] if isinstance(seed, str | int | _Number)]
+        lists = [claims.raw[key] for key in SEED_LISTS if isinstance(claims.raw.get(key), list)]
+        values: list[Any] = next(
+            (one for one in lists if len(one) == len(names) and all(isinstance(v, _Number) for v in one)), []
+        )
+        found = [SeedClaim(seed, str(values[at]) if values else None) for at, seed in enumerate(names)]
     return found

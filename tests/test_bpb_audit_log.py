@@ -264,4 +264,4 @@ def test_a_seed_far_along_a_line_of_settings_is_found() -> None:
 
 def test_training_losses_are_kept_with_their_steps() -> None:
     log = read("step:200/20000 train_loss:2.3812 train_time:8000ms\n300/20000 train_loss: 2.2 train_time: 1m\n")
-    assert [(one.name, one.value) for one in log.curve] == [("200", "2.3812"), ("300", "2.2")]
+    assert [(one.step, one.loss, one.ms) for one in log.curve] == [(200, 2.3812, 8000.0), (300, 2.2, 60_000.0)]

@@ -71,7 +71,8 @@ def honest(tmp_path):
     """A folder in which nothing is wrong."""
     folder = tmp_path / "track_10min_16mb" / NAME
     folder.mkdir(parents=True)
-    (folder / "README.md").write_text("# Honest\n\n" + "Three seeds of the baseline, nothing changed. " * 10)
+    page = f"# Honest: val_bpb {MEAN:.5f}\n\n" + "Three seeds of the baseline, nothing changed. " * 10
+    (folder / "README.md").write_text(page)
     (folder / "train_gpt.py").write_text(SCRIPT)
     (folder / "submission.json").write_text(json.dumps(claim()))
     for seed, bpb in SCORES.items():
@@ -123,6 +124,7 @@ BROKEN = {
     "an empty README": ("RC102", lambda f: (f / "README.md").write_text("")),
     "another json": ("RC103", lambda f: (f / "submission.json").rename(f / "submission_x.json")),
     "another script name": ("RC105", lambda f: (f / "train_gpt.py").rename(f / "train_gpt_v5.py")),
+    "a README of another score": ("RC206", lambda f: rewrite(f, "README.md", lambda t: t.replace("1.224", "1.214"))),
     "a link": ("RC106", lambda f: (f / "data").symlink_to("/etc/hostname")),
     "cut json": ("RC201", lambda f: rewrite(f, "submission.json", lambda t: t[:-1])),
     "no github id": ("RC202", lambda f: set_claim(f, github_id="")),

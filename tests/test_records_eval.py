@@ -4,10 +4,10 @@ import io
 
 import pytest
 
+from bpb_audit.log_reader import read_stream
 from records.evidence import Case, Run
 from records.finding import FAIL, PASS, UNCHECKED
 from records.folder import open_folder
-from records.log_reader import read_stream
 from records.rules_eval import evaluating, training_reads
 from records.rules_time import eval_time, final_evaluations
 from records.script_reader import read_source
@@ -24,7 +24,7 @@ TOTAL = "total_eval_time:520.4s\n"
 
 def spent(text: str) -> list[float]:
     log = read_stream(io.BytesIO(text.encode()), "train.log")
-    return [seconds for _, seconds in final_evaluations(Run(log, 1, log.lines))]
+    return [seconds for _, seconds in final_evaluations(Run(log))]
 
 
 @pytest.mark.parametrize(
