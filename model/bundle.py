@@ -22,7 +22,7 @@ from pathlib import Path
 
 from compress.aside import write_aside
 
-from .bundle_source import ROOMS, Source, read_source, refuse
+from .bundle_source import ROOMS, Source, read_source, refuse, replace_definition
 from .errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,13 +31,20 @@ ALWAYS = {"__name__", "__file__", "__doc__", "__annotations__"}  # names that ev
 
 
 def bundle_text(
-    constants: Mapping[str, object], root: Path = ROOT, entry: tuple[str, str] = ENTRY, title: str = ""
+    constants: Mapping[str, object],
+    root: Path = ROOT,
+    entry: tuple[str, str] = ENTRY,
+    title: str = "",
+    instead: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
     """The text of the script.
 
-    constants: top-level names of the entry module whose value is replaced (a recipe). Raises ModelError.
+    constants: top-level names of the entry module whose value is replaced (a recipe); instead: for a module and a
+    function of it, the source that takes its place (`codec_parts`). Raises ModelError.
     """
     sources = reach_modules(root, entry[0])
+    for (module, name), text in (instead or {}).items():
+        replace_definition(sources[module], name, text)
     kept = reach_names(sources, *entry)
     check_owners(sources, kept)
     parts = [f'"""{title or "A standard GPT: trains, exports, reloads and evaluates."}\n\n{ABOUT}"""']
@@ -206,19 +213,51 @@ def packed(text: str) -> str:
     )
 
 
-def write_bundle(recipe: Path, out: Path, *, pack: bool = False) -> int:
-    """Write the script of a recipe (TOML) to `out`, aside first; returns its size in bytes. Raises ModelError."""
-    text = recipe_bundle(recipe)
+def codec_parts(codec: str) -> dict[tuple[str, str], str]:
+    """Functions of `compress` that need to know one codec only, once a script is built for it. Raises CodecError.
+
+    The stages are written out by their `repr`, which is their constructor; so the others are not reached, and a
+    container's mixing decoder comes along only where something is coded by it.
+    """
+    from compress.recipes import parse_recipe  # loads every codec, which the bundler otherwise needs not
+
+    chosen = parse_recipe(codec)
+    parts = {("compress.recipes", "parse_recipe"): ONE_RECIPE.format(codec=codec, recipe=chosen)}
+    if "mix" not in (chosen.coder.name, chosen.rest.name):
+        parts["compress.mix_decode", "mix_decoders"] = NO_MIX
+    return parts
+
+
+ONE_RECIPE = '''def parse_recipe(name: str) -> Recipe:
+    """The recipe this script was built for. Raises CodecError for any other."""
+    if name != {codec!r}:
+        raise CodecError(f"this script was built for the codec {codec}, met {{name!r:.60}}; build one for that.")
+    return {recipe!r}
+'''
+NO_MIX = '''def mix_decoders() -> dict[str, Callable[[bytes, list[tuple[str, tuple[int, ...]]]], list[np.ndarray]]]:
+    """None: nothing that this script writes is coded by the mixing coder."""
+    return {}
+'''
+
+
+def write_bundle(recipe: Path, out: Path, *, pack: bool = False, codec: str = "") -> int:
+    """Write the script of a recipe (TOML) to `out`, aside first; returns its size in bytes. Raises ModelError.
+
+    codec: instead of the recipe's own.
+    """
+    text = recipe_bundle(recipe, codec)
     out.parent.mkdir(parents=True, exist_ok=True)
     return write_aside(out, (packed(text) if pack else text).encode())
 
 
-def recipe_bundle(recipe: Path) -> str:
-    """The script of a recipe as text. Raises ModelError for a recipe that is none."""
-    from .config import read_recipe  # a recipe is checked by its owner before it is built in
+def recipe_bundle(recipe: Path, codec: str = "") -> str:
+    """The script of a recipe as text, carrying its codec alone. Raises ModelError or CodecError for a bad recipe."""
+    from .config import RunConfig, read_recipe, with_values  # a recipe is checked by its owner before it is built in
 
+    values = read_recipe(recipe) | ({"codec": codec} if codec else {})
+    parts = codec_parts(with_values(RunConfig(), values, str(recipe)).codec)
     title = f"{recipe.stem}: a standard GPT that trains, exports, reloads and evaluates from this one file."
-    return bundle_text({"RECIPE": read_recipe(recipe)}, title=title)
+    return bundle_text({"RECIPE": values}, title=title, instead=parts)
 
 
 def is_current(recipe: Path, script: Path) -> bool:

@@ -42,6 +42,14 @@ class Source:
         return next((d for d in self.definitions if name in d.names), None)
 
 
+def replace_definition(source: Source, name: str, text: str) -> None:
+    """Put other source in the place of a function. Raises ModelError where the module binds no such name."""
+    definition = source.owner(name)
+    if definition is None:
+        raise ModelError(f"{source.path}: binds no {name}, which was to be replaced. Please report this.")
+    definition.text, definition.reads = text.strip("\n"), reads_of(ast.parse(text))
+
+
 def refuse(path: Path, line: int, what: str) -> ModelError:
     """The error for a construct that would change meaning in one file."""
     return ModelError(f"{path}:{line}: {what}; joined as text that would change meaning. Write it another way.")

@@ -57,6 +57,16 @@ def read_shard(path: Path, vocab_size: int = 65_536) -> np.ndarray:
     return tokens
 
 
+def check_begin(path: Path, vocab_size: int) -> None:
+    """ModelError unless the first 65,536 tokens of a shard are below `vocab_size`."""
+    some = np.fromfile(path, dtype="<u2", count=65_536, offset=4 * SHARD_HEAD)
+    if some.size and int(some.max()) >= vocab_size:
+        raise ModelError(
+            f"{path}: token {int(some.max()):,} is not below vocab_size {vocab_size:,}. The shards belong to another "
+            "vocabulary; set vocab_size, or give other shards."
+        )
+
+
 def shard_files(folder: Path, split: str) -> list[Path]:
     """The shards `fineweb_<split>_*.bin` of a folder in order, each head checked. Raises ModelError when there is none.
 
@@ -120,6 +130,8 @@ class TokenStream:
         self.files = shard_files(folder, "train")
         self.vocab_size = vocab_size
         self.total = sum(shard_count(path) for path in self.files)
+        for path in self.files[1:]:  # a later shard of another vocabulary shall not end a run half way
+            check_begin(path, vocab_size)
         if self.total < 2:
             raise ModelError(f"{folder}: the training shards hold {self.total} tokens together; wanted at least 2.")
         self.seek(0, 0)

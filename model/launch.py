@@ -52,7 +52,7 @@ def launch(config: RunConfig, recipe: Path, run: Path, ranks: int, say: Callable
     with folder_lock(run / ".command.lock", 0.0):
         script = run / "train_gpt.py"
         if not (script.exists() and (run / "checkpoint" / "state.safetensors").exists()):
-            write_bundle(recipe, script)
+            write_bundle(recipe, script, codec=config.codec)
         write_aside(run / REQUEST, (json.dumps(asdict(config), indent=1) + "\n").encode())
         with (run / "stderr.txt").open("wb") as errors:
             return follow(start_command(ranks), run, errors.fileno(), say)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,13 @@ from .rounding import codec_grid, coding_bits, seen_through
 from .schedule import momentum_at, rate_scale
 
 RECIPE: dict[str, object] = {}
+HELP = """Trains a GPT in the present folder, exports it, reads the exports back and scores them. It takes no options.
+
+  python train_gpt.py                                              one process
+  torchrun --standalone --nproc_per_node=8 train_gpt.py            eight GPUs
+
+Settings: RECIPE in the script, then the JSON file that PGLAB_CONFIG names, then these environment names:
+{names}"""
 STOPPED_BY_SIGNAL = 143  # the exit status of a run that saved and left
 
 
@@ -285,6 +292,9 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
 
 def main() -> None:
     """Run what RECIPE, PGLAB_CONFIG and the environment say, in the present folder. Exits with 0, 2 or 143."""
+    if words := sys.argv[1:]:  # a script that is asked for help must not train for ten minutes
+        print(HELP.format(names=", ".join(field.name.upper() for field in fields(RunConfig))))
+        sys.exit(0 if words[0] in ("-h", "--help") else 2)
     try:
         config = layered_config(RECIPE, os.environ)
         stop = StopRequest(int(os.environ.get("PGLAB_WATCH", "0")))

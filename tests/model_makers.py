@@ -52,11 +52,13 @@ def write_tiny_shards(folder: Path, vocab: int = 40, sidecar: bool = True) -> Pa
     (folder / "fineweb_train_000001.bin").write_bytes(shard_bytes(some_tokens(500, 2, vocab)))
     val = some_tokens(203, 3, vocab)
     (folder / "fineweb_val_000000.bin").write_bytes(shard_bytes(val))
-    if sidecar:
-        (folder / "fineweb_val_000000.bytes").write_bytes(shard_bytes([t % 5 + 1 for t in val]))
     tokens = np.arange(vocab)
     space, edge = tokens % 3 == 0, tokens == 1
     own = (tokens % 4 + 1).astype(np.uint16)
+    if sidecar:  # as the table counts, but for some tokens, as where text was normalised
+        pairs = zip([1, *val], val, strict=False)
+        counts = [int(own[t]) + int(space[t] and not edge[before]) + (t % 7 == 0) for before, t in pairs]
+        (folder / "fineweb_val_000000.bytes").write_bytes(shard_bytes(counts))
     np.savez(folder / "token_table.npz", base_bytes=own, has_leading_space=space, is_boundary=edge)
     return folder
 

@@ -3,11 +3,13 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from model.bundle import bundle_text, packed
+import model.bundle
+from model.bundle import bundle_text, is_current, packed, recipe_bundle
 from model.errors import ModelError
 
 
@@ -84,7 +86,7 @@ def never_reached() -> None:
 
 
 @pytest.mark.parametrize("form", [str, packed])
-def test_the_script_runs_alone_and_means_the_same(form, tmp_path: Path) -> None:
+def test_the_script_runs_alone_and_means_the_same(form: Callable[[str], str], tmp_path: Path) -> None:
     root = house(tmp_path / "house", **HONEST)
     text = bundle_text({"RECIPE": {"layers": 2, "name": "tour"}}, root)
     assert run(form(text), tmp_path / "away") == "HUSH 3 4 42 2 {'layers': 2, 'name': 'tour'} 10\n"
@@ -173,3 +175,20 @@ BACK = "from .train import main\n    return (whisper() + main.__name__)"
 def test_a_recipe_needs_its_place(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="binds no RECIPES"):
         bundle_text({"RECIPES": {}}, house(tmp_path, **HONEST))
+
+
+def test_a_bundle_carries_its_recipe_s_codec_alone(tmp_path: Path) -> None:
+    recipe = Path(model.bundle.__file__).parent / "recipes" / "tour.toml"
+    own, mixed = recipe_bundle(recipe), recipe_bundle(recipe, "int6-row+mix")
+    assert "class RowInt" in own
+    assert not [name for name in ("Trellis", "Mix", "Gptq", "Water") if f"class {name}" in own]
+    assert "def run_mix" in mixed
+    assert "'codec': 'int6-row+mix'" in mixed
+    assert len(own) < len(mixed) - 15_000
+    script = tmp_path / "train_gpt.py"
+    script.write_text(own)
+    assert is_current(recipe, script)
+    ask = "import train_gpt as t; print(t.parse_recipe('int8-row+brotli11')); t.parse_recipe('int6-row+mix')"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("Recipe(quantizer=RowInt(bits=8")
+    assert "built for the codec int8-row+brotli11, met 'int6-row+mix'" in done.stderr.splitlines()[-1]

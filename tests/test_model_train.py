@@ -1,6 +1,7 @@
 """A whole tiny run: ends with its files, goes on after a stop with the identical curve, refuses what cannot work."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from model import train
 from model.checkpoint import load_state, save_state, state_tensors
 from model.errors import ModelError
 from model.evaluate import ScoreSums, read_validation, score_sequential
@@ -172,6 +174,8 @@ def test_every_truncated_checkpoint_is_refused(tmp_path: Path, shards: Path) -> 
         ({"vocab_size": 41}, "a table for"),
         ({"train_seq_len": 256, "train_batch_tokens": 512}, "validation split has 203 tokens, too few"),
         ({"data_path": "/nowhere"}, "token_table"),
+        ({"codec": "fp16+zlib9", "qat_below": 0.5}, "no row-wise grid"),
+        ({"eval_method": "ttt"}, "eval_method"),
         ({"codec": "int9-row+zlib9"}, "no quantiser"),
     ],
 )
@@ -179,6 +183,47 @@ def test_bad_input_is_one_sentence_before_any_work(tmp_path: Path, shards: Path,
     with pytest.raises(ValueError, match=says):
         run_in(tmp_path / "run", tiny_config(shards, **changes))
     assert not (tmp_path / "run" / "train.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("fineweb_val_000000.bin", None, r"no fineweb_val_\*.bin there. Make shards with"),
+        ("fineweb_train_00000*.bin", None, r"no fineweb_train_\*.bin there. Make shards with"),
+        ("fineweb_val_000000.bin", shard_bytes([1] * 203, magic=7), "starts with magic 7"),
+        ("fineweb_train_000001.bin", shard_bytes([1] * 99, version=2), "version 2; wanted 20240520 and 1"),
+        ("fineweb_train_000001.bin", shard_bytes([1] * 99)[:-1], "the head declares 99 tokens"),
+        ("fineweb_train_000000.bin", shard_bytes([1, 39, 40]), "token 40 at position 2 is not below vocab_size 40"),
+        ("fineweb_train_000001.bin", shard_bytes([1, 39, 40]), "token 40 is not below vocab_size 40"),
+        ("fineweb_val_000000.bin", shard_bytes([50] * 203), "token 50 at position 0 is not below vocab_size 40"),
+        ("manifest.json", b'{"vocabulary": {"size": 39}}', "has 39 tokens, vocab_size is 40"),
+        ("fineweb_val_000000.bytes", shard_bytes([9] * 203), "agree on 0% of the tokens"),
+        ("token_table.npz", b"PK", "no token table can be read"),
+    ],
+)
+def test_bad_shards_are_one_sentence_before_any_work(
+    tmp_path: Path, shards: Path, name: str, data: bytes | None, says: str
+) -> None:
+    if data is None:
+        for path in shards.glob(name):
+            path.unlink()
+    else:
+        (shards / name).write_bytes(data)
+    with pytest.raises(ModelError, match=says) as caught:
+        run_in(tmp_path / "run", tiny_config(shards))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run" / "train.log").exists()
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--help"], 0), (["-h"], 0), (["--seed", "1"], 2)])
+def test_words_after_the_script_start_no_run(words: list[str], status: int, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_gpt.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == status
+    told = capsys.readouterr().out
+    assert "takes no options" in told
+    assert "MAX_WALLCLOCK_SECONDS" in told
 
 
 def test_a_training_split_shorter_than_a_sequence(tmp_path: Path, shards: Path) -> None:
@@ -243,8 +288,9 @@ def test_bytes_are_those_of_the_scored_targets(shards: Path) -> None:
     table, raw = 0, 0
     for at in range(1, 201):  # a plain loop as the judge
         token, before = int(text.tokens[at]), int(text.tokens[at - 1])
-        table += token % 4 + 1 + (1 if token % 3 == 0 and before != 1 else 0)
-        raw += token % 5 + 1
+        own = token % 4 + 1 + (1 if token % 3 == 0 and before != 1 else 0)
+        table += own
+        raw += own + (token % 7 == 0)
     assert (sums.bytes_table, sums.bytes_raw) == (table, raw)
 
 
