@@ -1,9 +1,10 @@
 """`pglab bench train`: a training step of ours against the baseline's own, written plainly, on one device in one run.
 
-Both start from equal weights and take equal batches in turn, so that whatever else the machine does hits both alike;
-the first losses must agree or nothing is reported. The figure is the median of many steps: seconds of CPU time on a
-CPU (other processes then count for nothing), of wall-clock time on a GPU. Utilisation is the step's arithmetic over its
-time, against the fastest matrix product that this device did in the same run.
+The baseline's side is `plain.py`, as published: eager or compiled, in float32 or in its own bfloat16. Both start from
+equal weights and take equal batches in turn, so that whatever else the machine does hits both alike; the first losses
+must agree or nothing is reported. The figure is the median of many steps: seconds of CPU time on a CPU (other processes
+then count for nothing), of wall-clock time on a GPU. Utilisation is the step's arithmetic over its time, against the
+fastest matrix product that this device did in the same run.
 """
 
 import contextlib
@@ -102,16 +103,18 @@ class Ours:
 
 
 class Theirs:
-    """The baseline's own step, one matrix at a time."""
+    """The baseline's own step, one matrix at a time; `compiled` makes its loss one compiled graph, as published."""
 
-    def __init__(self, config: RunConfig, device: "torch.device", dtype: "torch.dtype", ours: Ours) -> None:
+    def __init__(
+        self, config: RunConfig, device: "torch.device", dtype: "torch.dtype", ours: Ours, compiled: bool
+    ) -> None:
         import torch
 
         from .plain import PlainTrainer, plain_loss
 
         self.config = config
         self.trainer = PlainTrainer(dict(ours.model.named_parameters()), config, dtype)
-        self.loss: Any = torch.compile(plain_loss, dynamic=False) if device.type == "cuda" else plain_loss
+        self.loss: Any = torch.compile(plain_loss, dynamic=False) if compiled else plain_loss
         self.context = autocast(device, dtype)
 
     def gradient(self, x: "torch.Tensor", y: "torch.Tensor") -> "torch.Tensor":
@@ -155,13 +158,38 @@ def matmul_ceiling(config: RunConfig, device: "torch.device", dtype: "torch.dtyp
     return best
 
 
-def compare(config: RunConfig, device: "torch.device", dtype: "torch.dtype", steps: int) -> dict[str, Any]:
-    """Median seconds of each part of a step, ours and theirs. Raises ModelError when the losses do not agree."""
+def kept_bytes(side: Ours | Theirs, x: "torch.Tensor", y: "torch.Tensor") -> int:
+    """Bytes that the forward pass keeps for the backward pass, each storage once, weights and tokens left out."""
+    import torch
+
+    params = side.model.parameters() if isinstance(side, Ours) else side.trainer.p.values()
+    known = {p.untyped_storage().data_ptr() for p in (*params, x, y)}
+    kept: dict[int, torch.Tensor] = {}  # held until the end, so that no storage is counted under another's address
+
+    def note(tensor: "torch.Tensor") -> "torch.Tensor":
+        if tensor.untyped_storage().data_ptr() not in known:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        side.gradient(x, y)
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+def compare(
+    config: RunConfig, device: "torch.device", dtype: "torch.dtype", steps: int, against: str = "auto"
+) -> dict[str, Any]:
+    """Median seconds of each part of a step, ours and theirs. Raises ModelError when the losses do not agree.
+
+    against: a word of AGAINST. Ours runs in `dtype`, the baseline in it too unless `against` says bfloat16.
+    """
     import torch
 
     watch = Stopwatch(device)
     ours = Ours(config, device, dtype)
-    sides: dict[str, Ours | Theirs] = {"ours": ours, "baseline": Theirs(config, device, dtype, ours)}
+    compiled = against.startswith("compiled") or (against == "auto" and device.type == "cuda")
+    published = torch.bfloat16 if against.endswith("bfloat16") else dtype
+    sides: dict[str, Ours | Theirs] = {"ours": ours, "baseline": Theirs(config, device, published, ours, compiled)}
     rows = config.train_batch_tokens // config.train_seq_len
     batch = torch.randint(0, config.vocab_size, (rows, config.train_seq_len + 1)).to(device)
     x, y = batch[:, :-1].contiguous(), batch[:, 1:].contiguous()
@@ -177,7 +205,7 @@ def compare(config: RunConfig, device: "torch.device", dtype: "torch.dtype", ste
                 times[name]["step"].append(gradient + move)
                 times[name]["evaluation"] += [score] if score is not None else []
         apart = abs(float(losses["ours"]) - float(losses["baseline"]))
-        if turn == 0 and not apart < (1e-4 if dtype == torch.float32 else 0.05):
+        if turn == 0 and not apart < (1e-4 if published == torch.float32 else 0.05):
             raise ModelError(
                 f"the two losses are {apart} apart on equal weights; nothing is compared. Please report it."
             )
@@ -191,13 +219,17 @@ def compare(config: RunConfig, device: "torch.device", dtype: "torch.dtype", ste
         "utilisation": {n: flops / m["step"] / ceiling for n, m in medians.items()},
         "matmul_ceiling_gflops": ceiling / 1e9,
         "step_gflop": flops / 1e9,
+        "kept_mib": {name: kept_bytes(side, x, y) / 2**20 for name, side in sides.items()},
     }
 
 
+AGAINST = ("auto", "eager", "compiled", "bfloat16", "compiled-bfloat16")
 PARTS = ("forward and backward", "optimisers", "step", "evaluation")
 
 
-def bench(*, shape: str = "tour", device: str = "auto", steps: int = 20, json: bool = False) -> None:
+def bench(
+    *, shape: str = "tour", device: str = "auto", steps: int = 20, against: str = "auto", json: bool = False
+) -> None:
     """A training step of ours against the baseline's own, written plainly, interleaved on one device.
 
     Parameters
@@ -208,6 +240,9 @@ def bench(*, shape: str = "tour", device: str = "auto", steps: int = 20, json: b
         auto, cpu or cuda.
     steps
         Steps of each; the median is reported.
+    against
+        The baseline's form: eager, compiled, bfloat16 or compiled-bfloat16 (as published); auto is compiled on a GPU,
+        eager on a CPU, both in our own precision.
     json
         Print one JSON document instead of the table.
     """
@@ -215,19 +250,22 @@ def bench(*, shape: str = "tour", device: str = "auto", steps: int = 20, json: b
         raise ModelError(f"no shape is called {shape!r:.40}; there are {', '.join(SHAPES)}.")
     if steps < 1:
         raise ModelError(f"--steps {steps}; wanted at least 1.")
+    if against not in AGAINST:
+        raise ModelError(f"the baseline has no form called {against!r:.40}; there are {', '.join(AGAINST)}.")
     config = replace(RunConfig(device=device, micro_batches=1), **SHAPES[shape])  # type: ignore[arg-type]
     from .ranks import open_ranks
 
     ranks = open_ranks(config, {})
     if ranks.device.type == "cpu" and shape == "baseline":
         config = replace(config, train_batch_tokens=config.train_seq_len)
-    found = compare(config, ranks.device, ranks.dtype, steps)
+    found = compare(config, ranks.device, ranks.dtype, steps, against)
     words = {
         "shape": shape,
         "device": ranks.device.type,
         "precision": str(ranks.dtype).removeprefix("torch."),
         "clock": "wall" if ranks.device.type == "cuda" else "CPU time",
         "steps": steps,
+        "against": against,
     }
     if json:
         print(json_module.dumps({**words, **found, "config": asdict(config)}))
@@ -240,7 +278,7 @@ def show(words: dict[str, Any], found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="training step, {shape} shape, {device}, {precision}".format(**words))
+    table = Table(title="training step, {shape} shape, {device}, {precision}, baseline {against}".format(**words))
     table.add_column("part")
     for name in ("ours, ms", "baseline, ms", "ratio"):
         table.add_column(name, justify="right")
@@ -248,6 +286,8 @@ def show(words: dict[str, Any], found: dict[str, Any]) -> None:
         if part in found["ratio"]:
             pair = [f"{1000 * found['seconds'][n][part]:,.1f}" for n in ("ours", "baseline")]
             table.add_row(part, *pair, f"{found['ratio'][part]:.2f}")
+    kept = [f"{found['kept_mib'][name]:,.1f}" for name in ("ours", "baseline")]
+    table.add_row("kept for backward, MiB", *kept, f"{found['kept_mib']['baseline'] / found['kept_mib']['ours']:.2f}")
     Console(file=sys.stdout).print(table)
     print(
         f"Ours takes 1/{found['ratio']['step']:.2f} of the baseline's time: {found['tokens_per_second']['ours']:,.0f} "

@@ -49,22 +49,24 @@ def shards(tmp_path: Path) -> Path:
     return write_tiny_shards(tmp_path / "shards")
 
 
-def test_two_ranks_are_equal_to_the_bit_and_to_one_process(tmp_path: Path, shards: Path) -> None:
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
+def test_ranks_are_equal_to_the_bit_and_to_one_process(tmp_path: Path, shards: Path, world: int) -> None:
+    shape = {"micro_batches": 12, "train_batch_tokens": 96}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    settings = json.dumps({**TINY, "data_path": str(shards)})
-    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    settings = json.dumps({**TINY, **shape, "data_path": str(shards)})
+    together = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", RANK_PROGRAM, settings, str(tmp_path)]
     children = [
         subprocess.Popen(command, env={**os.environ, **together, "RANK": str(r)}, cwd=ROOT, stdout=subprocess.PIPE)
-        for r in (0, 1)
+        for r in range(world)
     ]
     said = [child.communicate(timeout=120)[0] for child in children]
-    assert [child.returncode for child in children] == [0, 0]
-    assert (tmp_path / "0.safetensors").read_bytes() == (tmp_path / "1.safetensors").read_bytes()
+    assert [child.returncode for child in children] == [0] * world
+    assert len({(tmp_path / f"{rank}.safetensors").read_bytes() for rank in range(world)}) == 1
     both = np.array(json.loads(said[0])).mean(axis=1)
-    training = Training(tiny_config(shards), Ranks(0, 1, torch.device("cpu"), torch.float32))
+    training = Training(tiny_config(shards, **shape), Ranks(0, 1, torch.device("cpu"), torch.float32))
     alone = []
     for step in range(6):
         alone.append(float(training.forward_backward()))
