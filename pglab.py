@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "shards": ("tokenizers_lab.cli_shards:shards", "Write and verify token shards, with every byte accounted for."),
     "codec": ("compress.cli:codec", "Pack trained weights and compare codec sizes."),
     "model": ("model.cli:model", "Train, evaluate and bundle the standard GPT."),
+    "prove": ("pglab_prove:prove", "The validation text really compressed with the model, and restored."),
     "record": ("records.cli:record", "A submission's life: new, pack, check, significance, rank, site, report."),
 }
 BENCHES: dict[str, tuple[str, str]] = {

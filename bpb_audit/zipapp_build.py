@@ -16,7 +16,7 @@ from .aside import write_aside
 from .errors import AuditError
 
 DATE = (1980, 1, 1, 0, 0, 0)
-MAIN = b"import sys\nfrom bpb_audit.cli import main\nsys.exit(main(sys.argv[1:]))\n"
+MAIN = b"import sys\nfrom bpb_audit.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
 
 
 def archive(folder: Path) -> bytes:

@@ -46,6 +46,9 @@ LINES = [
     "record site @run --out #folder",
     "audit @run",
     "audit @run --docs @docs --shards @shards",
+    "prove write @container --docs @docs --shards @shards --out #file",
+    "prove check @run @container --vocab @vocab",
+    "prove info @run",
     "doctor",
     "tour --docs @docs --out #folder --seconds 1",
 ]

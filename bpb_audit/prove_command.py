@@ -1,0 +1,64 @@
+"""Which process scores: our GPT by default, a stranger's Python file behind the adapter, or any command.
+
+Nothing of a scorer runs in the prover. A Python file is held as strictly as works here (isolation.py: no network where
+the kernel allows it); a command is the caller's own and runs as it is. `{artifact}`, `{rows}` and `{length}` in a
+command are filled in.
+"""
+
+import os
+import pkgutil
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import AuditError
+from .isolation import LEVELS, SAYS, level
+from .prove_frames import Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A scorer as chosen on the command line. length 0, dtype "", device "": the scorer's own."""
+
+    artifact: Path
+    scorer: Path | None = None  # a Python file with start() and next_distribution()
+    command: str = ""
+    path: str = "kv"
+    length: int = 0
+    dtype: str = ""
+    device: str = ""
+
+    def start(self, rows: int, vocab: int, length: int | None = None) -> Scorer:
+        """Start it with S rows. Raises AuditError."""
+        length = self.length if length is None else length
+        environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        if self.command:
+            filled = {"artifact": str(self.artifact), "rows": str(rows), "length": str(length)}
+            words = []
+            for word in shlex.split(self.command):
+                for name, value in filled.items():
+                    word = word.replace("{" + name + "}", value)
+                words.append(word)
+            return Scorer(words, environment)
+        if self.scorer is not None:
+            return self._adapter(rows, vocab)
+        words = [sys.executable, "-m", "model.scorer", str(self.artifact), "--rows", str(rows), "--path", self.path]
+        for name, given in (("--length", length), ("--dtype", self.dtype), ("--device", self.device)):
+            words += [name, str(given)] if given else []
+        return Scorer(words, environment)
+
+    def _adapter(self, rows: int, vocab: int) -> Scorer:
+        assert self.scorer is not None
+        if not self.scorer.is_file():
+            raise AuditError(f"{self.scorer}: no such file; wanted a Python file with start() and next_distribution().")
+        held = level()
+        if held == "none":
+            raise AuditError(f"a stranger's scorer is not run: isolation is {SAYS['none']}.")
+        source = pkgutil.get_data(__package__, "prove_adapter.py")
+        if source is None:
+            raise AuditError("prove_adapter.py is missing from this copy of the auditor; build or install it again.")
+        given = [str(self.scorer.absolute()), str(self.artifact.absolute()), str(rows), str(vocab)]
+        small = {name: os.environ.get(name, "") for name in ("PATH", "LANG")}
+        small |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        return Scorer([*LEVELS[held], sys.executable, "-I", "-c", source.decode("utf-8"), *given], small)
