@@ -13,7 +13,7 @@ CSS = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0 auto; max-width: 60rem; padding: 2.5rem 1.25rem 4rem;
+  margin: 0 auto; max-width: 68rem; padding: 2.5rem 1.25rem 4rem;
   background: var(--paper); color: var(--ink);
   font: 1rem/1.6 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial,
     sans-serif;
@@ -44,6 +44,7 @@ thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 .unit { font-size: .85em; }
 tbody th { font-weight: 500; min-width: 8rem; overflow-wrap: anywhere; }
 .n { text-align: right; white-space: nowrap; }
+.s { white-space: nowrap; }
 tbody th.n { min-width: 0; }
 .best th, .best td { font-weight: 650; background: var(--raised); }
 .verdict { white-space: nowrap; font-size: .8rem; font-weight: 650; }
@@ -113,7 +114,7 @@ TEMPLATE = """\
 {% set column = table.shown[loop.index0] %}
 {% if loop.first %}<th scope="row"{% if column.right %} class="n"{% endif %}>{{ cell }}</th>
 {% elif column.verdict %}<td><span class="verdict {{ cell|lower }}">{{ cell }}</span></td>
-{% else %}<td{% if column.right %} class="n"{% endif %}>{{ cell }}</td>
+{% else %}<td{% if column.right %} class="n"{% elif cell|length < 40 %} class="s"{% endif %}>{{ cell }}</td>
 {% endif %}
 {% endfor %}
 </tr>

@@ -59,6 +59,9 @@ def draw(plot: Plot, canvas: Any, axes: Any, narrow: bool) -> None:
         frame = axes.get_xaxis_transform() if limit.axis == "x" else axes.get_yaxis_transform()
         axes.annotate(plain(limit.words), at, xycoords=frame, xytext=(-3, 3), textcoords="offset points", color=THREE,
                       ha="right", va="top" if limit.axis == "x" else "bottom")  # fmt: skip
+    if not plot.x_log and max((abs(x) for s in plot.series for x in s.x if math.isfinite(x)), default=0) >= 10_000:
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.locator_params(axis="x", nbins=4 if narrow else 8)
     axes.grid(True, axis="y")
     axes.set_xlabel(plain(plot.x))
     axes.set_ylabel(plain(plot.y))
@@ -78,10 +81,15 @@ def draw_series(series: Series, axes: Any, colour: str, mark: str, narrow: bool)
         ends = [[max(0.0, series.y[i] - series.low[i]) for i in places],
                 [max(0.0, series.high[i] - series.y[i]) for i in places]]  # fmt: skip
         axes.errorbar(xs, ys, yerr=ends, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
-    for i in places if series.names else []:
-        if series.names[i] and not (narrow and len(places) > 8):
-            axes.annotate(plain(series.names[i]), (series.x[i], series.y[i]), xytext=(5, 4),
-                          textcoords="offset points", color=SOFT, fontsize=8)  # fmt: skip
+    if not series.names or (narrow and len(places) > 8):
+        return
+    middle = (min(xs, default=0.0) + max(xs, default=0.0)) / 2
+    for i in places:
+        left = series.x[i] > middle  # so that no word leaves the picture
+        point, offset, side = (series.x[i], series.y[i]), (-5 if left else 5, 4), "right" if left else "left"
+        word = axes.annotate(plain(series.names[i]), point, xytext=offset, textcoords="offset points", color=SOFT,
+                             fontsize=8, ha=side)  # fmt: skip
+        word.set_in_layout(False)
 
 
 def draw_bars(plot: Plot, axes: Any, narrow: bool) -> None:

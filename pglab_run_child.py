@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def end_all(ask: bool) -> None:
 
 def write_json(place: Path, value: object) -> None:
     """Write aside, make durable, rename: a reader finds the old file or the new one, never half of one."""
-    aside = place.with_name(f".{place.name}.{os.getpid()}.new")
+    aside = place.with_name(f".{place.name}.{os.getpid()}.{threading.get_native_id()}.new")
     try:
         with aside.open("w", encoding="utf-8") as file:
             json.dump(value, file, indent=1)

@@ -1,7 +1,8 @@
-"""What a training log says so far: losses, validations, time, sizes; of our own runs and of anybody's `train.log`.
+"""What a training says so far: losses, validations, time, sizes; of our own runs and of anybody's `train.log`.
 
 The log may begin with the script's own source, closed by a line of 100 `=`; words in there are no numbers. A line that
-is half written is left for the next look.
+is half written is left for the next look. Our own runs say every step in `metrics.jsonl` beside the log, which names
+only some of them.
 """
 
 import json
@@ -26,6 +27,7 @@ class Curve:
 
     finals: label -> bits per byte after a round trip. totals: label -> bytes of code and weights. facts: parameters,
     tokens a step, the cap in seconds.
+    last: the step the log counts to. fine: every step is there, from metrics.jsonl.
     """
 
     train: list[tuple[int, float, float]] = field(default_factory=list)
@@ -35,6 +37,7 @@ class Curve:
     facts: dict[str, float] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     last: int = 0
+    fine: bool = False
 
     @property
     def step(self) -> int:
@@ -52,6 +55,8 @@ class Curve:
             self.last = int(found["last"])
             step, seconds = int(found["step"]), float(found["ms"] or 0) / 1000
             try:
+                if found["train"] and self.fine:
+                    return
                 if found["train"]:
                     self.train.append((step, seconds, float(found["train"])))
                 else:
@@ -62,6 +67,8 @@ class Curve:
             self.finals[found["label"].removesuffix("_roundtrip")] = float(found["bpb"])
         elif found := TOTAL.match(text):
             self.totals[found["label"]] = int(found["bytes"])
+        elif text.startswith("{"):
+            self.numbers(text)
         elif text.startswith("config:{"):
             try:
                 self.config = json.loads(text.removeprefix("config:"))
@@ -75,42 +82,62 @@ class Curve:
             for found in NUMBER.finditer(text):
                 self.facts.setdefault(found["key"], float(found["value"]))
 
+    def numbers(self, text: str) -> None:
+        """Take one line of metrics.jsonl; what is no step of training is in the log, too."""
+        try:
+            said = json.loads(text)
+            step, seconds, loss = int(said["step"]), float(said["train_ms"]) / 1000, float(said["train_loss"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        if not self.fine:
+            self.train, self.fine = [], True
+        self.train.append((step, seconds, loss))
+
 
 class Follower:
-    """Reads a log as it grows; the file may be cut shorter between two looks, as a resumed run does."""
+    """Reads a log, and metrics.jsonl beside it, as they grow; both may be cut shorter, as a resumed run does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.files = [path, *([path.with_name("metrics.jsonl")] if path.name == "train.log" else [])]
         self.forget()
 
     def forget(self) -> None:
-        """Begin at the file's head."""
-        self.place, self.rest, self.curve = 0, b"", Curve()
+        """Begin at the files' heads."""
+        self.curve = Curve()
+        self.places = dict.fromkeys(self.files, 0)
+        self.rests = dict.fromkeys(self.files, b"")
 
     def look(self) -> bool:
-        """Read what is new; whether there was something. Raises OSError when the file is not there."""
-        size = self.path.stat().st_size
-        if size < self.place:
+        """Read what is new; whether there was something. Raises OSError when the log is not there."""
+        sizes = {self.path: self.path.stat().st_size}
+        sizes |= {file: file.stat().st_size for file in self.files[1:] if file.is_file()}
+        if any(size < self.places[file] for file, size in sizes.items()):
             self.forget()
-        if size == self.place:
-            return False
-        with self.path.open("rb") as file:
-            file.seek(self.place)
-            data = self.rest + file.read(size - self.place)
-        self.place = size
-        *lines, self.rest = data.split(b"\n")
+        before = dict(self.places)
+        for file, size in sizes.items():
+            if size > self.places[file]:
+                self.read(file, size)
+        return before != self.places
+
+    def read(self, file: Path, size: int) -> None:
+        """The new bytes of one file, up to `size`."""
+        with file.open("rb") as stream:
+            stream.seek(self.places[file])
+            data = self.rests[file] + stream.read(size - self.places[file])
+        self.places[file] = size
+        *lines, self.rests[file] = data.split(b"\n")
         for line in lines:
             if line.rstrip(b"\r") == RULE:  # what stood before was the script's own source
                 self.curve = Curve()
             else:
                 self.curve.line(line.decode("utf-8", "replace").rstrip("\r"))
-        return True
 
 
 def read_curve(path: Path) -> Curve:
-    """All that a log says now. Raises OSError."""
+    """All that a log, and metrics.jsonl beside it, say now. Raises OSError."""
     follower = Follower(path)
     follower.look()
-    if follower.rest:
-        follower.curve.line(follower.rest.decode("utf-8", "replace"))
+    for rest in follower.rests.values():
+        follower.curve.line(rest.decode("utf-8", "replace"))
     return follower.curve

@@ -127,12 +127,10 @@ def read_experiment(path: Path) -> tuple[Experiment, str]:
 def told_of(error: Any, path: Path, lines: dict[Any, int]) -> str:
     """One error of pydantic as file:line: key: what stands there and what was wanted."""
     place = tuple(error["loc"])
-    line = line_of(lines, place[:-1] if error["type"] == "missing" else place)
-    known = place[: next((n for n in range(len(place), 0, -1) if place[:n] in lines), len(place))]
-    key = "".join(f"[{p + 1}]" if isinstance(p, int) else f".{p}" for p in (known or place)).lstrip(".")
-    head = f"{path}:{line}: {key}: " if key else f"{path}:{line}: "
     if error["type"] == "missing":
-        return f"{path}:{line}: {key + '.' if known else ''}{place[-1] if known else key} is missing."
+        return f"{path}:{line_of(lines, place[:-1])}: {dotted(place)} is missing."
+    known = place[: next((n for n in range(len(place), 0, -1) if place[:n] in lines), len(place))]
+    head = f"{path}:{line_of(lines, place)}: {dotted(known)}: ".replace(": : ", ": ")
     if error["type"] == "extra_forbidden":
         tables: dict[str, type[Part]] = {"vocabulary": Vocabulary, "model": Model, "codec": Codec}
         names = list((tables[str(place[0])] if len(place) > 1 else Experiment).model_fields)
@@ -146,6 +144,11 @@ def told_of(error: Any, path: Path, lines: dict[Any, int]) -> str:
     if error["type"] == "string_pattern_mismatch":
         says = "wanted letters, digits, - and _, 40 at most, a letter or digit first"
     return f"{head}{met}{says[:1].lower()}{says[1:].rstrip('.')}."
+
+
+def dotted(place: tuple[str | int, ...]) -> str:
+    """("model", 0, "seconds") -> model[1].seconds."""
+    return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 
 def run_name(experiment: Experiment, text: str) -> str:

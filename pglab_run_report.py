@@ -64,10 +64,10 @@ def sentence(found: list[dict[str, Any]]) -> str:
     other = scored[1]
     says += f", {other['bpb_raw'] - best['bpb_raw']:.4f} below {spelled(other, found)}"
     told = difference(other["scores"], best["scores"])
-    if told is None:
+    if told is None or told.low is None:
         return f"{says}; with one seed a side, nobody knows whether that is more than chance."
-    shown = "more than seeds explain" if told[0] > 0 else "no more than seeds could explain"
-    return f"{says} [{told[0]:+.4f}, {told[1]:+.4f}], {shown}."
+    shown = "more than seeds explain" if told.low > 0 else "no more than seeds could explain"
+    return f"{says} [{told.low:+.4f}, {told.high:+.4f}], {shown}."
 
 
 def curve_plot(root: Path, rows: Sequence[dict[str, Any]]) -> Plot | None:
@@ -86,7 +86,7 @@ def curve_plot(root: Path, rows: Sequence[dict[str, Any]]) -> Plot | None:
         if not held or not curve.train:
             continue
         scale = held[-1][3] / held[-1][2]  # bits per byte for a nat per token, as validated
-        points = smooth([(p[1], p[2] * scale) for p in curve.train if p[0] > 10])
+        points = smooth([(p[1], p[2] * scale) for p in curve.train if p[0] > curve.step / 20])
         label = " ".join(str(row[key]) for key in ("vocabulary", "model") if row[key]) + f" seed {row['seed']}"
         series.append(Series(label, [p[0] for p in points], [p[1] for p in points]))
     if not series:
@@ -106,14 +106,13 @@ def size_plot(found: list[dict[str, Any]]) -> Plot | None:
     there = [g for g in found if g["bpb_raw"] is not None and g["bytes_model"] is not None]
     if len(there) < 2:
         return None
-    lows = [g["bpb_raw_low"] if g["bpb_raw_low"] is not None else g["bpb_raw"] for g in there]
-    highs = [g["bpb_raw_high"] if g["bpb_raw_high"] is not None else g["bpb_raw"] for g in there]
+    dots = []
+    for g in there[:CURVES]:
+        low, high = ((), ()) if g["bpb_raw_low"] is None else ((g["bpb_raw_low"],), (g["bpb_raw_high"],))
+        dots.append(Series(spelled(g, found), [g["bytes_model"]], [g["bpb_raw"]], low, high, "dots"))
     sizes = [g["bytes_model"] for g in there]
-    dots = Series(
-        "groups", sizes, [g["bpb_raw"] for g in there], lows, highs, "dots", [spelled(g, found) for g in there]
-    )
     limits = [Limit(CAP, "the cap", "x")] if max(sizes) > CAP / 2 else []
-    return Plot("sizes", "Score against size", "bytes of weights", "bits per raw byte", [dots], limits=limits)
+    return Plot("sizes", "Score against size", "bytes of weights", "bits per raw byte", dots, limits=limits)
 
 
 def runs_report(title: str, root: Path, rows: Sequence[dict[str, Any]], notes: Sequence[str] = (), status: int = 0,

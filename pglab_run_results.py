@@ -5,7 +5,7 @@ Scores are bits per byte after the round trip through the file that is counted; 
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,14 +119,24 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, float(low), float(high), len(values))
 
 
-def difference(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """The interval of mean(ours) - mean(theirs) by Welch's t; None where a side has one value, or none vary."""
-    if min(len(ours), len(theirs)) < 2 or (len(set(ours)) == 1 and len(set(theirs)) == 1):
+def difference(ours: Mapping[str, float], theirs: Mapping[str, float], level: float = 0.95) -> Interval | None:
+    """The interval of mean(ours) - mean(theirs), scores by the folder of their training; None where a side has one.
+
+    Scores of the same trainings (two codecs on the same weights) are compared in pairs, by Student's t; others by
+    Welch's t, which does not ask for equal variances.
+    """
+    if min(len(ours), len(theirs)) < 2:
         return None
+    if ours.keys() == theirs.keys():
+        return interval([ours[folder] - theirs[folder] for folder in ours], level)
+    a, b = list(ours.values()), list(theirs.values())
+    mean = math.fsum(a) / len(a) - math.fsum(b) / len(b)
+    if len(set(a)) == 1 and len(set(b)) == 1:
+        return Interval(mean, mean, mean, len(a) + len(b))
     from scipy.stats import ttest_ind
 
-    found = ttest_ind(ours, theirs, equal_var=False).confidence_interval(level)
-    return float(found.low), float(found.high)
+    found = ttest_ind(a, b, equal_var=False).confidence_interval(level)
+    return Interval(mean, float(found.low), float(found.high), len(a) + len(b))
 
 
 def groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -136,10 +146,10 @@ def groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         joined.setdefault((row.get("run", ""), row["vocabulary"], row["model"], row["codec"]), []).append(row)
     found = []
     for (run, vocabulary, model, codec), members in joined.items():
-        scores = [row["bpb_raw"] for row in members if row["bpb_raw"] is not None]
+        scores = {row["folder"]: row["bpb_raw"] for row in members if row["bpb_raw"] is not None}
         tables = [row["bpb_table"] for row in members if row["bpb_table"] is not None]
         made: dict[str, Any] = {"run": run, "vocabulary": vocabulary, "model": model, "codec": codec}
-        for key, values in (("bpb_raw", scores), ("bpb_table", tables)):
+        for key, values in (("bpb_raw", list(scores.values())), ("bpb_table", tables)):
             told = interval(values) if values else None
             made |= {key: told.mean if told else None, f"{key}_low": told.low if told else None,
                      f"{key}_high": told.high if told else None}  # fmt: skip

@@ -187,7 +187,7 @@ def panel(follower: Follower) -> Any:
     grid = Table.grid(padding=(0, 2))
     for name, said in words(state(follower.curve)):
         grid.add_row(Text(name, style="dim"), Text(said))
-    if drawn := spark([p[2] for p in follower.curve.train if p[0] > 10], 60):
+    if drawn := spark([p[2] for p in follower.curve.train if p[0] > follower.curve.step / 20], 60):
         grid.add_row(Text("curve", style="dim"), Text(drawn))
     if told := silence(follower.path):
         grid.add_row(Text("note", style="dim"), Text(told))
