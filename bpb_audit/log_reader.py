@@ -35,6 +35,9 @@ CURVE_POINTS = 4096
 T = TypeVar("T")
 
 SEED = re.compile(r"(?:^|[\s,{])(?:RUN )?['\"]?[Ss](?:eed|EED)['\"]?\s{0,8}[:=]\s{0,8}(\d{1,12})\b")
+SEED_HEAD = re.compile(
+    r"^[-=#*\s]{0,40}[Ss]eed[ _#]{0,3}(\d{1,12})[-=#*:\s]{0,40}$"
+)  # `--- Seed 42 ---` over its results
 FACT = re.compile(
     r"(?:^|[\s,:{'\"])(vocab_size|tokenizer_path|tokenizer_kind|train_seq_len|eval_seq_len|eval_stride|val_tokens|"
     r"datasets_dir|data_path|dataset|val_files|pattern|stride|caseops_enabled|bytes_per_token)"
@@ -251,7 +254,8 @@ class _Pass:
     def read_words(self, line: int, text: str) -> None:
         words = text[:WORDS]
         if ("eed" in words or "EED" in words) and "(" not in text:
-            for seed in SEED.finditer(words):
+            head = SEED_HEAD.match(words)
+            for seed in [head] if head else SEED.finditer(words):
                 self.stated["seeds"].add(Stated(line, "seed", seed[1]))
         if "world_size" in words and "if " not in words and (world := WORLD.search(words)):
             self.stated["worlds"].add(Stated(line, "world_size", world[1]))

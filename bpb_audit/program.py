@@ -54,6 +54,7 @@ class Program:
 @lru_cache(maxsize=KEPT)
 def read_program(text: str) -> Program:
     """The program in a text. Never raises on what it holds; the result is shared and must not be changed."""
+    text = text.removeprefix("\ufeff")  # Python skips this mark at the head of a file, not of a string
     program = Program(text)
     tree, error = parse_plain(text)
     if tree is None:

@@ -108,6 +108,12 @@ class Run:
         return (exact or after or [None])[-1]  # type: ignore[list-item]
 
 
+def seed_at(run: Run, metric: Metric) -> int | None:
+    """The seed printed last before a score, which several may follow in one file; else the run's own."""
+    before = [one for one in run.log.seeds if one.line <= metric.line]
+    return int(before[-1].value) if before else run.seed
+
+
 def before_quantisation(metric: Metric) -> bool:
     """True for a score of the weights before they were quantised, by step or by what its label says."""
     return metric.during_training or bool(PRE_QUANT.search(metric.label))
@@ -159,7 +165,7 @@ def own_log(seed: str, hits: list[tuple[Run, Metric]]) -> tuple[Run, Metric]:
     """Of several logs that print a seed's value, the one of that seed; a summary that repeats it comes last."""
 
     def kin(pair: tuple[Run, Metric]) -> tuple[bool, bool, int]:
-        return seed == str(pair[0].seed), seed == str(pair[0].named_seed), pair[1].digits
+        return seed == str(seed_at(*pair)), seed == str(pair[0].named_seed), pair[1].digits
 
     return max(hits, key=kin)
 
@@ -255,11 +261,14 @@ class Case:
             return None
         claim = self.claims.val_bpb
         seeds = {item.seed for item in self.claims.seeds}
-        for only_claimed in (False, True):
+        for which in ("all", "claimed seeds", "near"):
             found = []
             for label, runs, _ in self.label_means:
-                chosen = [r for r in runs if not only_claimed or {str(r.printed_seed), str(r.named_seed)} & seeds]
-                pairs = [(r, next(m for m in reversed(r.finals) if m.label == label)) for r in chosen]
+                pairs = [(r, next(m for m in reversed(r.finals) if m.label == label)) for r in runs]
+                if which == "claimed seeds":
+                    pairs = [(r, m) for r, m in pairs if {str(r.printed_seed), str(r.named_seed)} & seeds]
+                elif which == "near":  # a run that failed, or another experiment, may stand in the same file
+                    pairs = [(r, m) for r, m in pairs if abs(m.val_bpb - float(claim)) <= SPREAD]
                 if len(pairs) >= 2 and near_mean(claim, statistics.fmean(m.val_bpb for _, m in pairs)):
                     found.append(MeanMatch(label, pairs))
             if found:  # the label with most digits on most different logs

@@ -23,7 +23,10 @@ TRAINING = re.compile(
     r"^(?:_?train_?(?:files?|loader|pattern|glob|shards?|data|dataset|tokens|stream|batch(?:es)?|paths?|dir))$", re.I
 )
 TRAINING_FILES = re.compile(r"^_?train_?(?:files?|pattern|glob|shards?|paths?|dir)$", re.I)
-READS = re.compile(r"^(?:open|i?glob|rglob|fromfile|memmap|load\w*|read\w*|\w*loader|\w*stream|\w*dataset)$", re.I)
+READS = re.compile(
+    r"^(?:open|fromfile|memmap|load\w*|read\w*|\w*loader|\w*stream|\w*dataset)$", re.I
+)  # a list of names reads none
+SETTLES = re.compile(r"dataset|tokenizer|config|setting|args|hyperparam|checkpoint", re.I)  # what else one validates
 TRAINING_TEXT = re.compile(r"(?:fineweb|data|tokens|shard)\w*_train\b|_train_(?:\*|%|\{|\d)|\btrain_(?:\*|%\d)")
 
 
@@ -75,7 +78,7 @@ def certain_reads(known: dict[str, list[Function]]) -> list[tuple[int, str]]:
     hits = set()
     reached = evaluating(known)
     for name in known:
-        if reached.get(name) != name:
+        if reached.get(name) != name or SETTLES.search(name):
             continue
         for call in (node for one in known[name] for node in ast.walk(one) if isinstance(node, ast.Call)):
             func = call.func

@@ -142,6 +142,20 @@ def loss_in_logs(case: Case) -> Iterator[Finding]:
     if hit:
         yield say.ok("a loss that a log prints", where=f"{hit[0].log.name}:{hit[1].line}", found=f"{hit[1].val_loss}")
         return
+    both = next(((run, m) for run, m in scores if agrees(claim, m.val_bpb, m.digits) and m.digits >= 4), None)
+    if both:
+        yield say.fail(
+            "val_loss holds bits per byte, not nats per token",
+            where=claims.file,
+            found=f"{claim} is {both[1].val_bpb} at {both[0].log.name}:{both[1].line}",
+            expected=f"{both[1].val_loss} nats per token",
+            fix="give nats per token in val_loss, bits per byte in val_bpb",
+        )
+        return
+    own = [m.val_loss for _, m in case.mean_match.pairs if m.val_loss is not None] if case.mean_match else []
+    if len(own) > 1 and near_mean(claim, statistics.fmean(own)):
+        yield say.ok(f"the mean of {len(own)} runs", found=f"{statistics.fmean(own):.8f}")
+        return
     for label, runs, bpb_mean in case.label_means:
         lines = [next(m for m in reversed(run.finals) if m.label == label) for run in runs]
         losses = [m.val_loss for m in lines if m.val_loss is not None]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bpb_audit.log_lines import Metric
 
-from .evidence import Case, Run, before_quantisation, family, near_mean
+from .evidence import Case, Run, before_quantisation, family, near_mean, seed_at
 from .finding import Finding
 from .rules import Say, rule
 
@@ -84,14 +84,14 @@ def seed_values(case: Case) -> Iterator[Finding]:
         yield say.unchecked("no log prints a score to compare with")
         return
     for seed, value, hits in case.seed_matches:
-        own = [(r, m) for r, m in hits if seed == str(r.seed) or r.seed is None]
+        own = [(r, m) for r, m in hits if (told := seed_at(r, m)) is None or seed == str(told)]
         if own:
             yield say.ok(
                 f"seed {seed} as claimed", found=f"{own[-1][1].val_bpb:.8f}", expected=value, where=place(*own[-1])
             )
         elif hits:
             run, metric = hits[-1]
-            told = run.printed_seed if run.printed_seed is not None else run.named_seed
+            told = seed_at(run, metric)
             yield say.fail(
                 f"the value of seed {seed} stands in a log of seed {told}",
                 where=place(run, metric),

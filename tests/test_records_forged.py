@@ -208,10 +208,13 @@ def test_scratch_names_made_up_as_it_runs_are_no_paths_outside(honest, code, ver
 READING = {
     "load": "def eval_val_ttt(args):\n    return load_data_shard(args.train_files[0])\n",
     "open": "def sliding_eval(x):\n    return open('data/fineweb_train_000000.bin', 'rb')\n",
-    "glob": "def score(path):\n    import glob\n    return glob.glob('x/fineweb_train_*.bin')\n",
+    "memmap": "def score(x):\n    return np.memmap('x/fineweb_train_000001.bin', dtype='<u2')\n",
 }
 MENTIONING = {
+    "a list of names": "def score(path):\n    import glob\n    return glob.glob('x/fineweb_train_*.bin')\n",
     "a loader": "def eval_val_ttt(args, train_loader):\n    return args\n",
+    "a check of names": "def validate_dataset_tokenizer_pair(args):\n    return sorted(glob(args.train_files))\n",
+    "a check of a file": "def validate_dataset(args):\n    return open(args.train_files)\n",
     "reached": "def calibrate(args):\n    return load_data_shard(args.train_files)\ndef eval_x(a):\n    calibrate(a)\n",
 }
 
@@ -248,3 +251,34 @@ def test_a_submission_of_another_folder_fails(honest, tmp_path):
     told = verdicts(honest)
     assert FAIL in told["RC301"]
     assert FAIL in told["RC302"]
+
+
+def test_results_of_other_seeds_under_their_heads_are_theirs(honest):
+    """A file with one training, and the last lines of two more seeds below it."""
+    text = log_text(1337, SCORES[1337])
+    for seed, head in ((42, "--- Seed 42 ---"), (7, "seed:7")):
+        text += f"\n{head}\nfinal_int8_zlib_roundtrip_exact val_loss:2.07 val_bpb:{SCORES[seed]:.8f}\n"
+        (honest / f"train_seed{seed}.log").unlink()
+    (honest / "train_seed1337.log").rename(honest / "train.log")
+    (honest / "train.log").write_text(text)
+    assert verdicts(honest)["RC302"] == {PASS}
+    rewrite(honest, "train.log", lambda t: t.replace("--- Seed 42 ---", "--- Seed 43 ---"))
+    assert FAIL in verdicts(honest)["RC302"]
+
+
+def test_a_run_that_failed_in_the_same_file_is_no_part_of_the_mean(honest):
+    (honest / "train_seed42.log").rename(honest / "runs_42_and_more.log")
+    rewrite(honest, "runs_42_and_more.log", lambda t: log_text(42, 1.92) + t)
+    set_claim(honest, seed_results=None)
+    assert verdicts(honest)["RC301"] == {PASS}
+    assert verdicts(honest)["RC304"] == {PASS}
+
+
+def test_a_script_with_a_byte_order_mark_compiles(honest):
+    (honest / "train_gpt.py").write_bytes(b"\xef\xbb\xbf" + SCRIPT.encode())
+    assert verdicts(honest)["RC501"] == {PASS}
+
+
+def test_a_tracker_is_for_a_reviewer(honest):
+    rewrite(honest, "train_gpt.py", lambda t: t + "import wandb\n")
+    assert verdicts(honest)["RC503"] == {UNCHECKED}
