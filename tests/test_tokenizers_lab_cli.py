@@ -146,11 +146,3 @@ def test_help_imports_no_engine() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stderr.strip().splitlines()[-1] == "[]"
-
-
-def test_the_bench_runs_and_its_outputs_are_equal(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = call(capsys, "bench", "vocab", "--megabytes", "0.3", "--repeats", "1", "--size", "400", "--json")
-    assert status == 0
-    rows = json.loads(out)["rows"]
-    assert len(rows) >= 4
-    assert all(row["ratio"] > 0 for row in rows)

@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenizers_lab import fast_engine
+from tokenizers_lab import caseops, fast_engine
 from tokenizers_lab.builders import open_vocabulary
 from tokenizers_lab.byte_counts import byte_lengths
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.fast_engine import HARD, FastTokenizer, load, odd
+from tokenizers_lab.spm_file import plain_symbols
 from tokenizers_lab.tokenizer import Encoded
 
 pytest.importorskip("gigatoken")
@@ -129,3 +131,40 @@ def test_real_text_in_many_languages(fast, real_data):
         texts += [json.loads(line)["text"] for line in (real_data / f"text/{name}.jsonl").open(encoding="utf-8")][:60]
     assert same(fast.encode_batch(texts), fast.reference.encode_batch(texts))
     assert fast.state == "fast"
+
+
+def test_caseops_is_encoded_fast_with_the_reference_ids(small_lab, hostile, monkeypatch):
+    monkeypatch.setattr(fast_engine, "WORTH", -1)
+    tokenizer = open_vocabulary(small_lab / "vocab/sp_bpe_caseops")[1]
+    inner = tokenizer.inner
+    assert isinstance(inner, FastTokenizer)
+    tokenizer.encode_batch(["To Begin WITH, iPhone"])
+    assert inner.state == "fast"
+
+    @given(
+        st.lists(st.text(st.sampled_from("aZbB \n'1é\ue001\ue002\ue004\u2581"), max_size=30), min_size=1, max_size=4)
+    )
+    def holds(texts):
+        told = [caseops.encode(text) for text in texts]
+        assert same(inner.encode_batch(told), inner.reference.encode_batch(told))
+
+    holds()
+    texts = [*hostile, *HARD, "The NASA iPhone. THE END of It"]
+    told = [caseops.encode(text) for text in texts]
+    assert same(inner.encode_batch(told), inner.reference.encode_batch(told))
+    assert inner.state == "fast"
+
+
+def test_symbols_become_ordinary_pieces_only_where_that_is_the_same(small_lab):
+    data = (small_lab / "vocab/sp_bpe_caseops/tokenizer.model").read_bytes()
+    changed = plain_symbols(data)
+    engine = sentencepiece.SentencePieceProcessor(model_proto=changed)
+    before = sentencepiece.SentencePieceProcessor(model_proto=data)
+    assert [engine.id_to_piece(i) for i in range(len(engine))] == [before.id_to_piece(i) for i in range(len(before))]
+    assert plain_symbols(changed) == changed
+    for text in ("\ue001the \ue002cat", "a\ue004\ue001 b", "  \ue001 "):
+        assert engine.encode(text) == before.encode(text)
+    inside = b"\x0a\x07\x0a\x05" + "x\ue001y".encode()  # a piece that holds a symbol
+    for wrong in (data[:50], data[:-1], data + inside, b"\xff" * 9):
+        with pytest.raises(ValueError, match=r"cut off|another piece|no end|utf-8"):
+            plain_symbols(wrong)

@@ -133,9 +133,9 @@ def _caseops_options() -> dict[str, Any]:
 
 
 def _open_caseops(data: bytes, where: str) -> Tokenizer:
-    from .transformed import CaseOpsTokenizer
+    from .transformed import open_caseops
 
-    return CaseOpsTokenizer(_open_spm(data, where))
+    return open_caseops(data, where)
 
 
 def _over_bytes(name: str, line: str) -> Kind:

@@ -43,10 +43,10 @@ def cut(text: str, longest: int = LONGEST, where: re.Pattern[str] = _CUT) -> Ite
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A kind of byte-level file: what writes it again from its "model", and where a long text may be cut."""
+    """A kind of byte-level file: what makes its content again from its "model", and where a long text may be cut."""
 
     kind: str
-    again: Callable[[dict[str, Any]], bytes]
+    again: Callable[[dict[str, Any]], dict[str, Any]]
     cut: re.Pattern[str] = _CUT
 
 
@@ -64,7 +64,7 @@ class ByteLevelTokenizer:
         fix = f"Make one: pglab vocab train {form.kind}"
         try:
             content = json.loads(data.decode("utf-8"))
-            ours = content == json.loads(form.again(content["model"]))
+            ours = content == form.again(content["model"])
             vocab = _names(content["model"]["vocab"])
             if not set().union(*vocab) <= set(byte_alphabet()) or "" in vocab:
                 raise ValueError("a token that is spelt in other characters than bytes")

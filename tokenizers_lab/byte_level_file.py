@@ -28,6 +28,11 @@ def added_tokens() -> list[dict[str, Any]]:
 
 def to_file(merges: list[tuple[str, str]], size: int) -> bytes:
     """The tokenizer.json of merges (in GPT-2 characters). Raises VocabError unless they make exactly `size` ids."""
+    return written(to_content(merges, size))
+
+
+def to_content(merges: list[tuple[str, str]], size: int) -> dict[str, Any]:
+    """What stands in that file."""
     names = [*SPECIAL_NAMES, *byte_alphabet(), *(left + right for left, right in merges)]
     vocab = {name: token_id for token_id, name in enumerate(names)}
     if len(vocab) != len(names) or len(names) != size:
@@ -49,10 +54,10 @@ def to_file(merges: list[tuple[str, str]], size: int) -> bytes:
     return framed(model)
 
 
-def framed(model: dict[str, Any], split: dict[str, Any] | None = None) -> bytes:
-    """The tokenizer.json around a model over the byte alphabet; `split` instead of the GPT-2 split."""
+def framed(model: dict[str, Any], split: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The content of a tokenizer.json around a model over the byte alphabet; `split` instead of the GPT-2 split."""
     words = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
-    content = {
+    return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
@@ -63,10 +68,14 @@ def framed(model: dict[str, Any], split: dict[str, Any] | None = None) -> bytes:
         "decoder": words,
         "model": model,
     }
+
+
+def written(content: dict[str, Any]) -> bytes:
+    """The bytes of the file."""
     return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
 
-def again(model: dict[str, Any]) -> bytes:
-    """The file that the merges of a model make: the one way it may be written."""
+def again(model: dict[str, Any]) -> dict[str, Any]:
+    """The content that the merges of a model make: the one way it may be."""
     merges = [(left, right) for left, right in model["merges"]]
-    return to_file(merges, len(SPECIAL_NAMES) + 256 + len(merges))
+    return to_content(merges, len(SPECIAL_NAMES) + 256 + len(merges))

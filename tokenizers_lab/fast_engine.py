@@ -25,6 +25,7 @@ WORTH = 1 << 20  # bytes encoded before the fast engine is loaded
 TRIAL = 1 << 16  # bytes of real documents it is tried on
 RECHECK = 200  # one byte in so many is encoded twice
 MARKS = re.compile("[\u0080-\u009f\u0300-\u036f\u1100-\u11ff\u2581\u3099\u309a\ua960-\ua97f\ud7b0-\ud7ff\ue000-\uf8ff]")
+WITHOUT_CASEOPS = re.compile(MARKS.pattern.replace("\ue000-", "\ue000\ue005-"))  # whose operators are in every text
 TAGS = re.compile("</?s>|<pad>|<unk>|<bos>|<eos>|<0x")
 HARD = (
     "",
@@ -50,11 +51,11 @@ HARD = (
 )
 
 
-def odd(text: str) -> bool:
+def odd(text: str, marks: re.Pattern[str] = MARKS) -> bool:
     """Whether a document holds what gigatoken is known to treat otherwise than the references."""
     if "<" in text and TAGS.search(text):
         return True
-    return not text.isascii() and MARKS.search(text) is not None
+    return not text.isascii() and marks.search(text) is not None
 
 
 def load(data: bytes) -> Any:
@@ -73,11 +74,12 @@ def load(data: bytes) -> Any:
 class FastTokenizer:
     """`reference`, encoded by gigatoken where that gives the same ids. Everything but encoding is the reference's.
 
-    state: "waiting" before it is worth loading, "fast", or why it is not used.
+    marks: which documents always go to the reference. state: "waiting" before it is worth loading, "fast", or why it is
+    not used.
     """
 
-    def __init__(self, reference: Tokenizer, data: bytes, name: str = "") -> None:
-        self.reference, self._data, self.name = reference, data, name
+    def __init__(self, reference: Tokenizer, data: bytes, name: str = "", marks: re.Pattern[str] = MARKS) -> None:
+        self.reference, self._data, self.name, self._marks = reference, data, name, marks
         self.state = "waiting"
         self._engine: Any = None
         self._seen = self._checked = 0
@@ -99,7 +101,7 @@ class FastTokenizer:
             self._try(texts, sizes)
         if self.state != "fast":
             return self.reference.encode_batch(texts)
-        strange = [index for index, text in enumerate(texts) if odd(text)]
+        strange = [index for index, text in enumerate(texts) if odd(text, self._marks)]
         found = self._fast(texts)
         if not self._still_right(texts, sizes, found, set(strange)):
             return self.reference.encode_batch(texts)
@@ -115,10 +117,10 @@ class FastTokenizer:
 
     def _try(self, texts: Sequence[str], sizes: np.ndarray) -> None:
         """Load it and let it encode what is hard and what is at hand."""
-        sample = [text for text in HARD if not odd(text)]
+        sample = [text for text in HARD if not odd(text, self._marks)]
         room = TRIAL
         for text, size in zip(texts, sizes.tolist(), strict=True):
-            if size <= room and not odd(text):
+            if size <= room and not odd(text, self._marks):
                 sample.append(text)
                 room -= size
         try:

@@ -27,9 +27,9 @@ def _open_model(data: bytes, where: str) -> Tokenizer:
 
 
 def _open_caseops(data: bytes, where: str) -> Tokenizer:
-    from .transformed import CaseOpsTokenizer
+    from .transformed import open_caseops
 
-    return CaseOpsTokenizer(_open_model(data, where))
+    return open_caseops(data, where)
 
 
 def _open_json(data: bytes, where: str) -> Tokenizer:

@@ -16,7 +16,7 @@ import numpy as np
 
 from .aside import write_bytes, write_json
 from .builders import open_vocabulary
-from .byte_counts import byte_lengths, sidecar_values, sizes_of, with_bos
+from .byte_counts import byte_lengths, proven_sums, sidecar_values, sizes_of, with_bos
 from .document import Document
 from .errors import VocabError
 from .shard_plan import Unit, read_unit
@@ -115,13 +115,18 @@ def read_part(folder: Path, unit: Unit, sidecar: bool) -> tuple[np.ndarray, np.n
     return tokens, values, np.frombuffer(data, "<i8", part.documents, end * (2 if sidecar else 1))
 
 
+def remember(spec_sha256: str, tokenizer: Tokenizer) -> None:
+    """Let the units that run in this process use a vocabulary that is open already."""
+    _OPENED.clear()
+    _OPENED[spec_sha256] = tokenizer
+
+
 def _tokenizer(job: Job) -> Tokenizer:
     if job.spec_sha256 not in _OPENED:
         spec, tokenizer, _ = open_vocabulary(Path(job.vocabulary))
         if spec.sha256 != job.spec_sha256:
             raise VocabError(f"{job.vocabulary}: changed since the export began. Run the same command again.")
-        _OPENED.clear()
-        _OPENED[job.spec_sha256] = tokenizer
+        remember(job.spec_sha256, tokenizer)
     return _OPENED[job.spec_sha256]
 
 
@@ -145,10 +150,14 @@ def _encode(tokenizer: Tokenizer, group: list[Document], sidecar: bool) -> tuple
     sizes = sizes_of(texts)
     encoded = tokenizer.encode_batch(texts)
     values = np.empty(0, "<u2")
-    if sidecar or tokenizer.lossless == "exact":  # spans of a model that normalises cost four times its ids
-        try:
+    try:
+        if sidecar:
             counted = sidecar_values(byte_lengths(tokenizer, encoded, texts), encoded.offsets, sizes)
-        except VocabError as error:
-            raise VocabError(f"{group[0].where} and on: {error}") from None
-        values = counted.astype("<u2", copy=False) if sidecar else values
+            values = counted.astype("<u2", copy=False)
+        elif tokenizer.token_bytes is not None:
+            proven_sums(tokenizer.token_bytes, encoded, sizes)
+        elif tokenizer.lossless == "exact":  # spans of a model that normalises cost four times its ids
+            byte_lengths(tokenizer, encoded, texts)
+    except VocabError as error:
+        raise VocabError(f"{group[0].where} and on: {error}") from None
     return with_bos(encoded, tokenizer.bos).astype("<u2", copy=False), values, sizes.astype("<i8", copy=False)

@@ -29,7 +29,7 @@ from .progress import bytes_bar
 from .shard_format import SPLITS
 from .shard_plan import UNIT_BYTES, Plan, plain_file, plan_units
 from .shard_stream import ShardStream, Written
-from .shard_units import Job, read_part
+from .shard_units import Job, read_part, remember
 from .shard_workers import process_pool, run_jobs
 from .spec import Spec
 from .tokenizer import BOS
@@ -92,6 +92,7 @@ def write_shards(
     spec, tokenizer, file_bytes = open_vocabulary(vocabulary)
     if tokenizer.size > 1 << 16 or tokenizer.bos != BOS:
         raise VocabError(f"{vocabulary}: {tokenizer.size:,} ids, BOS {tokenizer.bos}; shards want 65,536 and {BOS}.")
+    remember(spec.sha256, tokenizer)
     first = validation_count(docs, validation)
     units = out / UNITS
     plain = plain_file(docs, units, column)

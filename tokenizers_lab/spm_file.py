@@ -2,13 +2,17 @@
 
 A `.model` is a protobuf; ours is a reader of that wire format in a page, so that no protobuf package is needed. Field
 numbers are from sentencepiece_model.proto: 2 trainer_spec (35 byte_fallback, 3 model_type), 3 normalizer_spec (1 name,
-2 precompiled_charsmap, 3 add_dummy_prefix, 4 remove_extra_whitespaces, 5 escape_whitespaces).
+2 precompiled_charsmap, 3 add_dummy_prefix, 4 remove_extra_whitespaces, 5 escape_whitespaces); 1 a piece (1 its name,
+3 its type, 4 of them user-defined).
 """
 
 from dataclasses import dataclass
 
 from .errors import VocabError
 from .tokenizer import Lossless
+
+PIECE, TYPE = 1 << 3 | 2, 3 << 3  # keys: a field's number and how it is written
+USER_DEFINED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +90,50 @@ def read_normaliser(data: bytes, where: str) -> Normaliser:
         escapes_spaces=bool(normalizer.get(5, 1)),
         byte_fallback=bool(trainer.get(35, 0)),
     )
+
+
+def plain_symbols(data: bytes) -> bytes:
+    """The same model with every user-defined symbol of one character written as an ordinary piece.
+
+    SentencePiece BPE cuts text at a user-defined symbol; where no other piece holds that character, an ordinary piece
+    is cut off just so, for there is nothing to merge it with. Other readers know ordinary pieces better. Raises
+    ValueError for a symbol of more characters, or one that stands in another piece, and for what is no protobuf.
+    """
+    parts: list[bytes] = []
+    names, symbols = [], set()
+    at = 0
+    while at < len(data):
+        begin = at
+        key, at = _varint(data, at)
+        if key & 7 == 2:
+            size, at = _varint(data, at)
+        else:
+            size = {1: 8, 5: 4}.get(key & 7, 0)
+            at = at if size else _varint(data, at)[1]
+        piece, at = data[at : at + size], at + size
+        if at > len(data):
+            raise ValueError("a field is cut off")
+        if key != PIECE:
+            parts.append(data[begin:at])
+            continue
+        fields = _fields(piece)
+        name = bytes(fields.get(1, b"")).decode("utf-8")
+        if fields.get(3) == USER_DEFINED:
+            if len(name) != 1 or not piece.endswith(bytes([TYPE, USER_DEFINED])):
+                raise ValueError(f"the symbol {name!r:.40} is not one character")
+            symbols.add(name)
+            piece = piece[:-2]  # without a type a piece is ordinary
+        else:
+            names.append(name)
+        parts.append(bytes([PIECE]) + _number(len(piece)) + piece)
+    if symbols & set("".join(names)):
+        raise ValueError("a symbol stands in another piece")
+    return b"".join(parts)
+
+
+def _number(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])

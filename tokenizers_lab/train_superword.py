@@ -21,7 +21,7 @@ from tokenizers import models, trainers
 
 from . import train_bpe
 from .byte_level import ByteLevelTokenizer, Form
-from .byte_level_file import byte_alphabet, framed
+from .byte_level_file import byte_alphabet, framed, written
 from .errors import VocabError
 from .tokenizer import SPECIAL_NAMES
 
@@ -95,6 +95,11 @@ def _names(merges: Merges) -> list[str]:
 
 def to_file(merges: Merges) -> bytes:
     """The tokenizer.json of merges (in GPT-2 characters). Raises VocabError for a merge of what is no token yet."""
+    return written(to_content(merges))
+
+
+def to_content(merges: Merges) -> dict[str, Any]:
+    """What stands in that file."""
     known = set(byte_alphabet())
     for left, right in merges:
         if left not in known or right not in known:
@@ -117,9 +122,9 @@ def to_file(merges: Merges) -> bytes:
     return framed(model, {"type": "Sequence", "pretokenizers": [pattern, level]})
 
 
-def again(model: dict[str, Any]) -> bytes:
-    """The file that the merges of a model make: the one way it may be written."""
-    return to_file([(left, right) for left, right in model["merges"]])
+def again(model: dict[str, Any]) -> dict[str, Any]:
+    """The content that the merges of a model make: the one way it may be."""
+    return to_content([(left, right) for left, right in model["merges"]])
 
 
 def open_tokenizer(data: bytes, where: str) -> ByteLevelTokenizer:

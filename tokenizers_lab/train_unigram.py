@@ -17,7 +17,7 @@ import sentencepiece
 from tokenizers import pre_tokenizers
 
 from .byte_level import ByteLevelTokenizer, Form
-from .byte_level_file import byte_alphabet, framed
+from .byte_level_file import byte_alphabet, framed, written
 from .errors import VocabError
 from .tokenizer import SPECIAL_NAMES
 
@@ -94,6 +94,11 @@ def _learn(words: list[tuple[str, int]], pieces: int) -> dict[str, float]:
 
 def to_file(pieces: list[tuple[str, float]]) -> bytes:
     """The tokenizer.json of pieces, the 256 bytes first. Raises VocabError for anything else."""
+    return written(to_content(pieces))
+
+
+def to_content(pieces: list[tuple[str, float]]) -> dict[str, Any]:
+    """What stands in that file."""
     names = [name for name, _ in pieces]
     if names[:256] != byte_alphabet() or len(set(names)) != len(names):
         raise VocabError("the pieces do not begin with the 256 bytes, or one stands there twice.")
@@ -104,9 +109,9 @@ def to_file(pieces: list[tuple[str, float]]) -> bytes:
     return framed(model)
 
 
-def again(model: dict[str, Any]) -> bytes:
-    """The file that the pieces of a model make: the one way it may be written."""
-    return to_file([(name, score) for name, score in model["vocab"][len(SPECIAL_NAMES) :]])
+def again(model: dict[str, Any]) -> dict[str, Any]:
+    """The content that the pieces of a model make: the one way it may be."""
+    return to_content([(name, score) for name, score in model["vocab"][len(SPECIAL_NAMES) :]])
 
 
 def open_tokenizer(data: bytes, where: str) -> ByteLevelTokenizer:

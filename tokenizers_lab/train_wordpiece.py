@@ -13,7 +13,7 @@ from typing import Any
 
 from . import train_bpe
 from .byte_level import ByteLevelTokenizer, Form
-from .byte_level_file import byte_alphabet, framed
+from .byte_level_file import byte_alphabet, framed, written
 from .errors import VocabError
 from .tokenizer import SPECIAL_NAMES, UNK
 
@@ -32,6 +32,11 @@ def train(texts: Iterable[str], size: int) -> bytes:
 
 def to_file(tokens: list[str]) -> bytes:
     """The tokenizer.json of tokens, the 256 bytes first. Raises VocabError for anything else."""
+    return written(to_content(tokens))
+
+
+def to_content(tokens: list[str]) -> dict[str, Any]:
+    """What stands in that file."""
     if tokens[:256] != byte_alphabet() or len(set(tokens)) != len(tokens):
         raise VocabError("the tokens do not begin with the 256 bytes, or one stands there twice.")
     words = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
@@ -47,9 +52,9 @@ def to_file(tokens: list[str]) -> bytes:
     return framed(model, {"type": "Sequence", "pretokenizers": [words, split]})
 
 
-def again(model: dict[str, Any]) -> bytes:
-    """The file that the tokens of a model make: the one way it may be written."""
-    return to_file(list(model["vocab"])[len(SPECIAL_NAMES) :])
+def again(model: dict[str, Any]) -> dict[str, Any]:
+    """The content that the tokens of a model make: the one way it may be."""
+    return to_content(list(model["vocab"])[len(SPECIAL_NAMES) :])
 
 
 def open_tokenizer(data: bytes, where: str) -> ByteLevelTokenizer:

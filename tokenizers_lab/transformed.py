@@ -9,6 +9,7 @@ comes back as "ABA".
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from . import caseops
 from .byte_counts import sizes_of
 from .byte_table import ByteTable
 from .errors import VocabError
+from .fast_engine import WITHOUT_CASEOPS, FastTokenizer
+from .spm_engine import SentencePieceTokenizer
+from .spm_file import plain_symbols
 from .tokenizer import Encoded, Lossless, Tokenizer
 
 
@@ -68,3 +72,15 @@ class CaseOpsTokenizer:
     def fallback(self) -> np.ndarray:
         """See Tokenizer."""
         return self.inner.fallback()
+
+
+def open_caseops(data: bytes, where: str) -> CaseOpsTokenizer:
+    """The CaseOps vocabulary in the bytes of a `.model`, with a fast encoder in front where the file allows one.
+
+    Its operators are user-defined symbols, which gigatoken cuts at in another way; it gets them as ordinary pieces.
+    Raises VocabError.
+    """
+    inner: Tokenizer = SentencePieceTokenizer(data, where)
+    with suppress(ValueError):  # no operators of one character each: sentencepiece alone
+        inner = FastTokenizer(inner, plain_symbols(data), where, WITHOUT_CASEOPS)
+    return CaseOpsTokenizer(inner)
