@@ -8,9 +8,11 @@ Exit status everywhere: 0 good, 1 findings (something failed, or could not be ch
 """
 
 import errno
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
@@ -25,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("pglab_run:runs", "Runs of a store: list them, look at one, set some beside each other."),
     "watch": ("pglab_run:watch", "Follow a training in the terminal, and see where it will end."),
     "doctor": ("pglab_doctor:doctor", "Versions, devices, and packages that answer to one of our names."),
+    "completion": ("pglab_completion:completion", "Make your shell complete commands and options."),
     "corpus": ("tokenizers_lab.cli:corpus", "Documents: fetch the embedded text or your own, split for validation."),
     "data": ("tokenizers_lab.cli_data:data", "Published exports, fetched and checked by hash."),
     "vocab": ("tokenizers_lab.cli:vocab", "Build vocabularies and compare them."),
@@ -40,6 +43,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "codecs": ("compress.bench:bench", "Sizes and seconds of our codecs against general compressors."),
     "lossy": ("model.bench_lossy:bench", "Bytes at equal damage: our quantisers against the records'."),
     "train": ("model.bench:bench", "A training step against the baseline's own, written plainly."),
+    "prove": ("model.bench_prove:bench", "A text proved and restored: tokens a second, shares of the time, peers."),
     "audit": ("bpb_audit.bench:bench", "Recounting bytes against decoding every document, and per-token Python."),
     "records": ("records.bench:bench", "Record folders checked a second."),
 }
@@ -97,11 +101,36 @@ def sentence(error: BaseException) -> str | None:
     return None
 
 
+@contextmanager
+def silent(wanted: bool) -> Iterator[None]:
+    """For the block, and for the processes begun in it, no progress is drawn even on a terminal."""
+    before = os.environ.get("TTY_COMPATIBLE")
+    if wanted:
+        os.environ["TTY_COMPATIBLE"] = "0"  # rich then takes a terminal for a pipe, where nothing here draws progress
+    try:
+        yield
+    finally:
+        if wanted and before is None:
+            os.environ.pop("TTY_COMPATIBLE", None)
+        elif before is not None:
+            os.environ["TTY_COMPATIBLE"] = before
+
+
 def run(argv: Sequence[str]) -> int:
-    """Run one command line; returns the exit status, and never lets an exception of a room out as a traceback."""
+    """Run one command line; returns the exit status, and never lets an exception of a room out as a traceback.
+
+    `--quiet` before the first word silences the progress of any command; comparing commands know it themselves, too.
+    """
+    words = list(argv)
+    with silent("--quiet" in words):
+        return run_words(words[1:] if words[:1] == ["--quiet"] else words)
+
+
+def run_words(words: list[str]) -> int:
+    """`run` without the option that stands before the first word."""
     debug = bool(os.environ.get("PGLAB_DEBUG"))
     try:
-        result = build_app()(list(argv), exit_on_error=False, print_error=True, result_action="return_value")
+        result = build_app()(words, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:  # cyclopts has printed it, with the nearest known name
         return COULD_NOT_RUN
     except SystemExit as left:  # argparse, the auditor's own parser, leaves this way
@@ -128,6 +157,9 @@ def run(argv: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the console script `pglab`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of an old code page shows ? for a sign that it lacks
+            stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", "120")  # a table in a file or a pipe has no window to fit
     sys.exit(run(sys.argv[1:]))

@@ -39,7 +39,7 @@ class Ways:
     """
 
     json: Annotated[bool, Parameter(negative=())] = False
-    out: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    out: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=False, show_default=False)] = ()
     quiet: Annotated[bool, Parameter(negative=())] = False
 
     def __post_init__(self) -> None:

@@ -43,6 +43,8 @@ def run(
 
     if jobs < 1:
         raise RunError(f"--jobs {jobs}: wanted at least 1.")
+    if store.exists() and not store.is_dir():
+        raise RunError(f"--store {store}: is a file; wanted a folder of runs.")
     if dry_run:
         return show(planned(recipe, store, jobs), ways)
 

@@ -167,6 +167,11 @@ def follow(place: Path, every: float, once: bool) -> int:
     follower = Follower(log_of(place))
     console = Console(highlight=False)
     follower.look()
+    curve = follower.curve
+    if not (curve.step or curve.facts or curve.finals) and (once or silence(follower.path)):
+        raise RunError(
+            f"{follower.path}: no line of a training log in it; wanted lines such as step:10/500 train_loss:5.1"
+        )
     live = console.is_terminal and not once
     if not live:
         return lines(follower, every, once)

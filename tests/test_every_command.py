@@ -49,6 +49,12 @@ LINES = [
     "prove write @container --docs @docs --shards @shards --out #file",
     "prove check @run @container --vocab @vocab",
     "prove info @run",
+    "run @experiment --store #folder --dry-run",
+    "runs list --store @run",
+    "runs show @run",
+    "runs compare @run @run",
+    "watch @run --once",
+    "completion --out #file bash",
     "doctor",
     "tour --docs @docs --out #folder --seconds 1",
 ]
@@ -59,6 +65,7 @@ JUDGES = (
     "shards verify",
     "codec verify",
 )  # bad input may be a finding for these: status 1
+NO_JUDGES = ("record rank", "record site", "record report", "runs list")  # to these, nothing found is no fault
 UNTRIED = {"bench", "--help", "--version"}  # benches have their own tests
 
 
@@ -79,6 +86,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     rng = np.random.default_rng(0)
     np.savez(home / "weights.npz", **{"blocks.0.fc.weight": rng.normal(size=(64, 32)).astype(np.float32)})
     assert pglab.run(["codec", "pack", f"{home}/weights.npz", f"{home}/x.pgc", "--recipe", "int6-row+zlib9"]) == 0
+    experiment = home / "experiment.toml"
+    experiment.write_text('name = "x"\ndocs = "own.jsonl"\n[[vocabulary]]\nname = "a"\nkind = "bytes"\n')
     return {
         "docs": docs,
         "vocab": home / "vocab",
@@ -86,6 +95,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "weights": home / "weights.npz",
         "container": home / "x.pgc",
         "recipe": home / "absent.toml",
+        "experiment": experiment,
         "run": home / "vocab",
         "tokenizer": home / "vocab/spec.json",
     }
@@ -152,9 +162,30 @@ def test_bad_input_is_a_sentence(
         assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".tmp", ".part"))], said
 
 
+@pytest.mark.parametrize("line", LINES)
+def test_wrong_words_are_a_sentence(
+    line: str, good: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An option that is not there, a word where a number is wanted, a folder in a file's place and the reverse."""
+    given = {name: str(place) for name, place in good.items()}
+    (tmp_path / "out-file").mkdir()  # where a file is to be written
+    (tmp_path / "out-folder").write_text("a file where a folder is to be made")
+    tries = [[*fill(line, given, f"{tmp_path}/new-"), "--no-such-option"]]
+    if "#" in line:
+        tries.append(fill(line, given, f"{tmp_path}/out-"))
+    tries += [[*fill(re.sub(r" \d+$", " many", line), given, f"{tmp_path}/new-")] if re.search(r" \d+$", line) else []]
+    for words in filter(None, tries):
+        status = pglab.run(words)
+        out, err = capfd.readouterr()
+        said = f"{' '.join(words)}\n-> {status}\n{out[-1500:]}\n{err[-1500:]}"
+        assert "Traceback" not in out + err, said
+        assert "a fault of the lab itself" not in err, said
+        assert status == 2 or (status == 1 and line.startswith(JUDGES)), said
+
+
 @pytest.mark.parametrize(
     "line",
-    [line for line in LINES if "@run" in line and not line.startswith(("record rank", "record site", "record report"))],
+    [line for line in LINES if "@run" in line and not line.startswith(NO_JUDGES)],
 )
 def test_an_empty_folder_is_never_good_to_a_judge(line: str, good: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "2026-01-01_Empty").mkdir()

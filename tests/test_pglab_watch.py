@@ -153,7 +153,8 @@ def test_wrong_places_are_sentences(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert pglab.run(["watch", str(tmp_path)]) == 2
     assert "no train.log there yet" in capsys.readouterr().err
     (tmp_path / "train.log").write_bytes(b"\xff\x00" * 100)
-    assert pglab.run(["watch", str(tmp_path), "--once"]) == 0
+    assert pglab.run(["watch", str(tmp_path), "--once"]) == 2
+    assert "no line of a training log" in capsys.readouterr().err
     assert pglab.run(["watch", str(tmp_path), "--every", "0"]) == 2
 
 
