@@ -14,12 +14,14 @@ import json
 import os
 import struct
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from compress.aside import write_aside
 from compress.errors import CodecError
 
 from .errors import ModelError
@@ -42,6 +44,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--length", type=int, default=0, help="tokens a window reads; 0: as it was trained")
     parser.add_argument("--dtype", choices=list(DTYPES), help="float64 for kv, float32 for replay unless given")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--clock", type=Path, help="a folder that gets this process's CPU seconds as JSON")
     return parser.parse_args(argv)
 
 
@@ -145,8 +148,12 @@ def main(argv: Sequence[str]) -> int:
     frames = own_pipes()
     try:
         scorer, greeting = open_scorer(given, settle(given.device))
+        begun = time.process_time()
         frames.give(b"H", json.dumps(greeting).encode())
         serve(frames, scorer, scorer.model.config.vocab_size)
+        if given.clock:
+            told = {"start": begun, "pipe": frames.spent, "all": time.process_time()}
+            write_aside(given.clock / f"{os.getpid()}.json", json.dumps(told).encode())
     except (ModelError, CodecError, OSError) as error:
         if not isinstance(error, BrokenPipeError):
             says = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) else str(error)
