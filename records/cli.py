@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-record = App(name="record", help="A submission's life: new, check, report.")
+from pglab_report import Ways
+
+from .cli_board import rank, significance, site, survey
+
+record = App(name="record", help="A submission's life: new, check, pack, rank, report.")
+for command in (significance, rank, survey, site):
+    record.command(command)
+
+
+NONE = Ways()
 
 
 @record.command
@@ -89,9 +98,9 @@ def check(
     pr: str = "",
     explain: str = "",
     quick: Annotated[bool, Parameter(negative=())] = False,
-    json: bool = False,
     markdown: Annotated[bool, Parameter(negative=())] = False,
     all: Annotated[bool, Parameter(negative=())] = False,
+    ways: Ways = NONE,
 ) -> int:
     """Judge record folders by every rule: PASS, FAIL or UNCHECKED, with what was found and how to mend it.
 
@@ -113,8 +122,6 @@ def check(
         Print one rule's page (for example RC301) and leave.
     quick
         Leave the auditor out: no RC701.
-    json
-        Print one JSON document: an object for one folder, a list for several.
     markdown
         Print Markdown, for a comment on a pull request.
     all
@@ -133,17 +140,23 @@ def check(
             "no folder was given, so nothing was checked. Try: pglab record check records/track_10min_16mb"
         )
     audit = {k: v for k, v in {"docs": docs, "shards": shards, "tokenizer": tokenizer, "sidecar": sidecar}.items() if v}
-    if json and markdown:
+    if ways.json and markdown:
         raise RecordError("--json and --markdown were both given, and one of them can be printed. Leave one out.")
     reports = check_paths(list(paths), audit, pr, quick)
-    if json:
+    if ways.out:
+        from pglab_report import show as show_report
+
+        from .check_report import report_of
+
+        show_report(report_of(reports), Ways(out=ways.out, quiet=True))
+    if ways.json:
         data = [report.as_json() for report in reports]
         print(json_module.dumps(data[0] if len(data) == 1 else data, ensure_ascii=False, indent=1))
     elif markdown:
         from .check_markdown import markdown as as_markdown
 
         print(as_markdown(reports), end="")
-    else:
+    elif not ways.quiet:
         show(reports, everything=all)
     return max((report.status for report in reports), default=1)
 
@@ -187,105 +200,6 @@ def report(run: Path, /, *, out: Path = Path("report.html")) -> int:
 
 
 @record.command
-def significance(new: str, old: str, /, *, margin: float = 0.005, json: bool = False) -> int:
-    """Test that NEW beats OLD by more than the margin, in three units; the written one, nats per byte, decides.
-
-    Parameters
-    ----------
-    new
-        A record folder, or bits per byte: one number, or several runs as 1.2244,1.2250,1.2240.
-    old
-        The record to beat, in the same forms.
-    margin
-        The gain asked for, in each unit.
-    json
-        Print one JSON document.
-    """
-    from .samples import sample_of
-    from .significance import as_json, compare
-    from .significance_text import show, verdict
-
-    (a, doubts_a), (b, doubts_b) = sample_of(new), sample_of(old)
-    tests = compare(a, b, margin)
-    doubts = [f"new: {d}" for d in doubts_a] + [f"old: {d}" for d in doubts_b]
-    shown, sentence = verdict(tests, margin)
-    if json:
-        sides = {
-            name: {"name": s.name, "val_bpb": s.bpb, "val_loss": s.loss, "seeds": s.seeds}
-            for name, s in (("new", a), ("old", b))
-        }
-        answer = {**sides, "margin": margin, "shown": shown, "says": sentence, "doubts": doubts}
-        print(json_module.dumps({**answer, "tests": [as_json(t) for t in tests]}, ensure_ascii=False, indent=1))
-    else:
-        show(a, b, tests, doubts, margin)
-    return 0 if shown else 1
-
-
-@record.command
-def rank(
-    *paths: Path,
-    track: Literal["10min", "non-record", "all"] = "all",
-    markdown: bool = False,
-    json: bool = False,
-) -> int:
-    """The leaderboard from folders: claimed, recomputed mean and best run side by side; unsupported rows are marked.
-
-    Parameters
-    ----------
-    paths
-        Record folders, or folders that hold them.
-    track
-        Only this track.
-    markdown
-        Print a Markdown table.
-    json
-        Print one JSON document.
-    """
-    from rich.console import Console
-    from rich.table import Table
-
-    from .rank import as_json, number
-    from .rank import markdown as as_markdown
-    from .rank import rank as ranked
-
-    rows = [row for row, _, _ in ranked(list(paths) or [Path()], "" if track == "all" else track)]
-    if json:
-        print(json_module.dumps(as_json(rows), ensure_ascii=False, indent=1))
-    elif markdown:
-        print(as_markdown(rows), end="")
-    else:
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for head in ("#", "mean", "best", "claimed", "runs", "bytes", "date", "record", "logs"):
-            side: Literal["left", "right"] = "left" if head in ("date", "record", "logs") else "right"
-            least = {"mean": 7, "best": 7, "claimed": 7, "bytes": 10, "date": 10, "logs": 9, "record": 12}.get(head, 2)
-            table.add_column(head, justify=side, no_wrap=True, min_width=least, overflow="ellipsis")
-        for place, row in enumerate(rows, 1):
-            scores = [number(row.mean), number(row.best), number(row.claimed), str(row.runs)]
-            size = f"{row.bytes:,}" if row.bytes else "–"
-            table.add_row(str(place), *scores, size, row.date, row.folder, row.state)
-        Console(highlight=False).print(table)
-    return 0
-
-
-@record.command
-def site(*paths: Path, out: Path) -> int:
-    """A static site of the leaderboard: sortable table, scores over time, a page a record; works offline.
-
-    Parameters
-    ----------
-    paths
-        Record folders, or folders that hold them.
-    out
-        Folder of the site; made anew, when it is missing, empty, or a site written before.
-    """
-    from .site import write_site
-
-    pages, size = write_site(list(paths) or [Path()], out)
-    print(f"{out / 'index.html'}  {pages} pages, {size:,} bytes")
-    return 0
-
-
-@record.command
 def pack(
     folder: Path,
     /,
@@ -293,6 +207,7 @@ def pack(
     out: Path | None = None,
     artifact: Path | None = None,
     packed: Annotated[bool, Parameter(negative=())] = False,
+    recipe: str = "",
     shards: Path | None = None,
     config: Path | None = None,
     trust: Annotated[bool, Parameter(negative=())] = False,
@@ -312,6 +227,8 @@ def pack(
         The compressed model; found in the folder when left out.
     packed
         Ship the script in a self-extracting form, the readable text beside it.
+    recipe
+        The folder has no train_gpt.py: bundle one from this recipe first (a name or a TOML file).
     shards
         Validation shards to prove the score on; without them nothing is proved, and the exit status is 1.
     config
@@ -341,7 +258,7 @@ def pack(
         return 0 if told["compiles"] and told["network"] == [] else 1
     if out is None:
         raise RecordError("--out is missing; give the folder to write, for example --out packed/2026-03-18_Name.")
-    made = pack_record(folder, out, artifact, packed)
+    made = pack_record(folder, out, artifact, packed, recipe)
     answer = {"path": str(made.path), "artifact": made.artifact, "bytes_code": made.bytes_code}
     answer |= {"bytes_model": made.bytes_model, "bytes_total": made.total, "left": CAP - made.total}
     if not json:

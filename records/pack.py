@@ -10,6 +10,8 @@ import json
 import lzma
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,19 +64,48 @@ def find_artifact(folder: Path, given: Path | None) -> Path:
     return there[0]
 
 
-def pack_record(folder: Path, out: Path, artifact: Path | None = None, packed: bool = False) -> Packed:
+def bundled(recipe: str) -> str:
+    """The script that `pglab model bundle --recipe RECIPE` writes. Raises RecordError with the bundler's last word."""
+    with tempfile.TemporaryDirectory(prefix="pglab-bundle-") as place:
+        script = Path(place) / "train_gpt.py"
+        words = [sys.executable, "-m", "pglab", "model", "bundle", "--recipe", recipe, "--out", str(script)]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).resolve().parent.parent)
+        if done.returncode or not script.is_file():
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise RecordError(f"the bundler wrote no script for --recipe {recipe}: {last}")
+        return script.read_text("utf-8")
+
+
+def script_text(folder: Path, recipe: str) -> str:
+    """The folder's train_gpt.py, or the one bundled from a recipe when the folder has none. Raises RecordError."""
+    place = folder / "train_gpt.py"
+    there = place.is_file() and place.stat().st_size > 0
+    if there and recipe:
+        raise RecordError(
+            f"{place} is there, and a record is never bundled again after its run. Leave --recipe out; whether the "
+            f"modules still give it says: pglab model bundle --recipe {recipe} --out {place} --check"
+        )
+    if not there and not recipe:
+        raise RecordError(
+            f"{folder}: no train_gpt.py. `pglab record new` makes a folder from a run; --recipe bundles a script."
+        )
+    return place.read_text("utf-8") if there else bundled(recipe)
+
+
+def pack_record(
+    folder: Path, out: Path, artifact: Path | None = None, packed: bool = False, recipe: str = ""
+) -> Packed:
     """Copy a record folder to `out` with its artifact and true sizes; returns what was written.
 
-    `submission.json` gets the counted bytes; all other files are copied as they are. Raises RecordError when something
-    is missing, when `out` is there, or when code and model reach 16,000,000 bytes; then nothing is written.
+    `submission.json` gets the counted bytes; all other files are copied as they are. A folder without a script gets
+    the one that the bundler makes of `recipe`. Raises RecordError when something is missing, when `out` is there, or
+    when code and model reach 16,000,000 bytes; then nothing is written.
     """
     record = open_folder(folder)
-    if not record.files.get("train_gpt.py"):
-        raise RecordError(f"{folder}: no train_gpt.py. `pglab record new` makes a folder from a run.")
     if out.exists():
         raise RecordError(f"{out} is already there. Give another --out.")
+    text = script_text(folder, recipe)
     weights = find_artifact(folder, artifact)
-    text = (folder / "train_gpt.py").read_text("utf-8")
     source = read_source("train_gpt.py", text)
     if source.error and not source.newer:
         raise RecordError(f"{folder / 'train_gpt.py'}: does not compile ({source.error}). Mend it first.")

@@ -110,17 +110,3 @@ def as_json(rows: list[Row]) -> list[dict[str, Any]]:
 def number(value: float | None, places: int = 5) -> str:
     """`1.06108`, or a dash."""
     return "–" if value is None else f"{value:.{places}f}"
-
-
-def markdown(rows: list[Row]) -> str:
-    """The leaderboard as a Markdown table."""
-    lines = [
-        "| # | bits per byte (mean) | best run | claimed | runs | bytes | date | author | record | logs |",
-        "|---:|---:|---:|---:|---:|---:|---|---|---|---|",
-    ]
-    for place, row in enumerate(rows, 1):
-        size = f"{row.bytes:,}" if row.bytes else "–"
-        who = row.author.replace("|", "\\|")
-        scores = f"{number(row.mean)} | {number(row.best)} | {number(row.claimed)} | {row.runs}"
-        lines.append(f"| {place} | {scores} | {size} | {row.date} | {who} | `{row.folder}` | {row.state} |")
-    return "\n".join(lines) + "\n"

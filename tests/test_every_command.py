@@ -43,6 +43,7 @@ LINES = [
     "record significance @run 1.2",
     "record rules",
     "record rank @run",
+    "record survey @run",
     "record site @run --out #folder",
     "audit @run",
     "audit @run --docs @docs --shards @shards",

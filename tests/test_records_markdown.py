@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pglab_report import Ways
 from records.check import CheckReport
 from records.check_markdown import LONGEST, markdown, plain
 from records.cli import check
@@ -63,4 +64,4 @@ def test_the_command_prints_it_and_refuses_two_forms(tmp_path, capsys):
     assert check(folder, quick=True, markdown=True) == 1
     assert capsys.readouterr().out.startswith("### 2026-03-18\\_Empty\n")
     with pytest.raises(RecordError, match="Leave one out"):
-        check(folder, quick=True, markdown=True, json=True)
+        check(folder, quick=True, markdown=True, ways=Ways(json=True))

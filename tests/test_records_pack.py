@@ -163,3 +163,21 @@ def test_the_lone_process_refuses_the_lab_and_the_network(tmp_path):
         done = subprocess.run([sys.executable, "-I", "-c", DRIVER, words], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode != 0
         assert says in done.stderr
+
+
+def test_a_folder_without_a_script_gets_the_bundlers(record, tmp_path):
+    (record / "train_gpt.py").unlink()
+    with pytest.raises(RecordError, match="--recipe bundles"):
+        pack_record(record, tmp_path / "none")
+    made = pack_record(record, tmp_path / "out", recipe="tour")
+    script = made.path / "train_gpt.py"
+    assert is_ours(script)
+    assert made.bytes_code == script.stat().st_size
+    with pytest.raises(RecordError, match="bundler wrote no script"):
+        pack_record(record, tmp_path / "other", recipe="no-such-recipe")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_record_is_never_bundled_again(record, tmp_path):
+    with pytest.raises(RecordError, match="never bundled again"):
+        pack_record(record, tmp_path / "out", recipe="tour")

@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from records.errors import RecordError
-from records.rank import DOUBTED, SUPPORTED, UNSUPPORTED, as_json, markdown, rank
+from records.rank import DOUBTED, SUPPORTED, UNSUPPORTED, as_json, rank
+from records.rank_report import report_of
 from records.site import MARK, write_site
 
 SCORES = {1337: 1.22436570, 42: 1.22501111, 7: 1.22399990}
@@ -58,13 +59,16 @@ def test_rows_are_recomputed_and_marked(shelf):
     assert rows["2026-03-20_Silent"].mean is None
 
 
-def test_order_json_and_markdown(shelf):
+def test_order_and_the_report(shelf):
     rows = [row for row, _, _ in rank([shelf])]
     assert [row.score for row in rows] == sorted(row.score for row in rows)
     told = json.loads(json.dumps(as_json(rows)))
     assert [item["rank"] for item in told] == [1, 2, 3]
-    assert markdown(rows).count("\n") == 5
-    assert f"| 3 | {MEAN:.5f} |" in markdown(rows)
+    report = report_of(rows)
+    table = report.tables[0]
+    assert table.cells()[2][:2] == ["3", f"{MEAN:.5f}"]
+    assert report.data["rows"] == as_json(rows)
+    assert sum(len(series.x) for series in report.plots[0].series) == 3
 
 
 def test_nothing_to_rank_is_an_error(tmp_path):

@@ -11,7 +11,7 @@ from scipy import stats
 from records.errors import RecordError
 from records.samples import sample_of
 from records.significance import LN2, Sample, compare, describe, gain_test, seeds_needed
-from records.significance_text import verdict
+from records.significance_report import report_of, verdict
 
 # bits per byte by seed, from the logs of public records
 A2_MUON = (1.07928321, 1.08024821, 1.07996676)
@@ -106,3 +106,12 @@ def test_numbers_are_taken_and_nonsense_is_not():
     for nonsense in ("", "abc", "-1", "1.2,x", "nan", "1e9", "/no/such/folder"):
         with pytest.raises(RecordError, match="neither a record folder"):
             sample_of(nonsense)
+
+
+def test_the_report_holds_the_tests_and_what_could_mislead():
+    new, old = Sample("new", (1.0, 1.001, 1.002)), Sample("old", (1.1,))
+    report = report_of(new, old, compare(new, old), ["old: one claimed number"], 0.005)
+    assert report.status == 0
+    assert report.sentences == [verdict(compare(new, old), 0.005)[1]]
+    assert "mind: old: one claimed number" in report.notes
+    assert [row["unit"] for row in report.tables[0].rows] == [one["unit"] for one in report.data["tests"]]
