@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from pglab_report import Ways
+
 codec = App(name="codec", help="Pack trained weights and compare codec sizes.")
 
 DEFAULT_RECIPES = [
@@ -214,10 +216,11 @@ def fit(
     *,
     budget: int = 16_000_000,
     code_bytes: int = 0,
+    calibration: Path | None = None,
     states: int = 0,
-    json: bool = False,
-) -> None:
-    """Fill a budget: seek the finest step whose written bytes, code and decoder included, still fit.
+    ways: Ways = Ways(),  # frozen
+) -> int:
+    """Fill a budget: seek the steps that hurt least among those whose written bytes, code and decoder included, fit.
 
     Parameters
     ----------
@@ -229,23 +232,21 @@ def fit(
         Bytes of the whole artifact.
     code_bytes
         Bytes of train_gpt.py without the decoder.
+    calibration
+        What errors cost: the file of pglab model calibrate. Without it, one step for squared error.
     states
         States of a trellis (4 to 256); 0 rounds each weight alone.
-    json
-        Print one JSON document instead of the table.
     """
-    from .aside import write_aside
-    from .fit import fit_step
-    from .sources import read_weights
-    from .tables import show
+    from pglab_report import show
 
-    data, answer = fit_step(read_weights(checkpoint), budget, code_bytes, states)
+    from .aside import write_aside
+    from .fit import fit_budget
+    from .fit_report import report_of
+    from .sources import read_weights
+    from .statistics import read_statistics
+
+    weights = read_weights(checkpoint)
+    statistics = read_statistics(calibration, weights.tensors) if calibration else None
+    data, answer = fit_budget(weights, budget, code_bytes, statistics, states)
     write_aside(target, data)
-    if json:
-        print(json_module.dumps(answer, indent=1))
-        return
-    show(answer["rows"], ["tensor", "weights", "bytes", "bits", "hurt"], f"{target}: {len(data):,} bytes", False)
-    print(
-        f"{answer['recipe']}: {answer['total']:,} of {budget:,} bytes ({answer['filled']:.2%}), "
-        f"weight error {answer['mse']:.2e}; bytes a tensor are shares by entropy."
-    )
+    return show(report_of(answer, str(target), str(checkpoint)), ways)

@@ -1,9 +1,10 @@
-"""The largest loss of bytes that a budget allows: one step for the whole model, as fine as fits.
+"""The least damage that a budget allows: one number, the price of a step, as fine as the written bytes permit.
 
-With an entropy coder behind it, one uniform step for every weight loses least squared error at a given size (reverse
-water-filling), so the budget sets a single number. It is sought by the size of written bytes, not of estimates: a
-secant on log2(step), a bit a weight an octave, until the artifact (code, decoder and container) lies within 0.1%
-below the budget.
+Behind an entropy coder, damage at a given size is least when every weight of every tensor hurts alike (`water`), so
+statistics of a model leave one number to seek; without them one uniform step does the same for squared error. It is
+sought by the size of written bytes, decoder and code counted, not by estimates: false position on log2(step), until
+the artifact lies within 0.1% below the budget. What needs no loss gets none: weights that fit exactly, or as halves,
+are stored so, and the answer says it.
 """
 
 from collections.abc import Callable
@@ -15,92 +16,175 @@ import numpy as np
 from .container_write import pack_parts, quantize_all
 from .decoder_source import GENERAL, decoder_bytes
 from .errors import CodecError
+from .feedback import factors
 from .measure import weight_error
+from .quantizers import Exact, Half
 from .recipes import Recipe, parse_coder
 from .sources import Weights
 from .stage import Parts, Quantizer
+from .statistics import Metric, Statistics
 from .trellis_search import Trellis, Uniform
+from .water import INT8, MANY, Water
 
 TRIES = 12
 CLOSE = 0.001  # of the budget
+LIKELY = 0.6  # of plain floats' bytes; no coder of ours takes trained weights below it without loss
+
+Packed = tuple[list[Parts], bytes, Recipe]
 
 
-def fit_step(
-    weights: Weights, budget: int, code_bytes: int, states: int = 0, coder: str = "mix"
+def fit_budget(
+    weights: Weights,
+    budget: int,
+    code_bytes: int,
+    statistics: Statistics | None = None,
+    states: int = 0,
+    coder: str = "mix",
 ) -> tuple[bytes, dict[str, Any]]:
-    """The container that fills a budget, and what it took: step, sizes, what each tensor costs and loses.
+    """The container that fills a budget, and what it took: recipe, sizes, what each tensor costs and hurts.
 
     states: 0 for scalar rounding, else a trellis of so many. Raises CodecError when no step tried fits.
     """
-    rest = parse_coder(["shuffle", "brotli11"])
-    recipe_coder = parse_coder([coder])
-    decoder = decoder_bytes(GENERAL + recipe_coder.decoder_modules())
-    room = budget - code_bytes - decoder
+    chosen, rest = parse_coder([coder]), parse_coder(["shuffle", "brotli11"])
+    room = budget - code_bytes - decoder_bytes(GENERAL + chosen.decoder_modules())
 
-    def make(step: float) -> Recipe:
-        quantizer: Quantizer = Trellis(step, states) if states else Uniform(step)
-        return Recipe(quantizer, recipe_coder, rest)
+    def pack(quantizer: Quantizer) -> Packed:
+        recipe = Recipe(quantizer, chosen, rest)
+        parts = quantize_all(weights.tensors, recipe, weights.dtypes, statistics)
+        return parts, pack_parts(parts, chosen, rest), recipe
 
-    def pack(step: float) -> bytes:
-        return pack_parts(quantize_all(weights.tensors, make(step), weights.dtypes), recipe_coder, rest)
+    def stepped(step: float) -> Packed:
+        if statistics:
+            return pack(Water(step))
+        return pack(Trellis(step, states) if states else Uniform(step))
 
-    step, data = seek(pack, weights, room)
-    parts = quantize_all(weights.tensors, make(step), weights.dtypes)
+    says = ""
+    found = plain_fit(weights, pack, room)
+    if found is None:
+        found, finest = seek(stepped, useful_steps(weights, statistics, room), weights.parameters, room, budget)
+        if finest:
+            says = "finer steps would leave int8; the rest of the budget is of no use to this recipe"
+    else:
+        says = "no step is needed"
+    parts, data, recipe = found
+    decoder = decoder_bytes(GENERAL + recipe.decoder_modules())
     total = len(data) + code_bytes + decoder
+    back = {p.name: p.restore() for p in parts}
+    nats = statistics.nats(weights.tensors, back) if statistics else None
     answer = {
-        "recipe": make(step).name, "step": step, "bytes": len(data), "code": code_bytes, "decoder": decoder,
-        "total": total, "budget": budget, "filled": total / budget, "rows": tensor_rows(weights, parts, len(data)),
-        "mse": weight_error(weights.tensors, {p.name: p.restore() for p in parts}),
+        "recipe": recipe.name, "bytes": len(data), "code": code_bytes, "decoder": decoder, "total": total,
+        "budget": budget, "filled": total / budget, "says": says, "mse": weight_error(weights.tensors, back),
+        "predicted_nats": None if nats is None else sum(nats.values()),
+        "rows": tensor_rows(weights, parts, back, nats, len(data)),
     }  # fmt: skip
     return data, answer
 
 
-def seek(pack: Callable[[float], bytes], weights: Weights, room: int) -> tuple[float, bytes]:
-    """The step whose bytes come within 0.1% below `room`, or the finest useful one."""
-    floats = [v for v in weights.tensors.values() if v.dtype.kind == "f" and v.ndim >= 2]
-    count = max(sum(v.size for v in floats), 1)
-    top = max((float(np.abs(v).max()) for v in floats if v.size), default=1.0) or 1.0
-    finest = top / 127  # finer, and the largest weights would be cut off
-    x, below, above = log2(finest), None, None
-    best: tuple[float, bytes] | None = None
+def plain_fit(weights: Weights, pack: Callable[[Quantizer], Packed], room: int) -> Packed | None:
+    """The weights exactly, else as halves, where that fits; None where it does not."""
+    floats = sum(v.size for v in weights.tensors.values() if v.dtype.kind == "f")
+    plain = sum(v.nbytes for v in weights.tensors.values())
+    for quantizer, size in ((Exact(), plain), (Half(), 2 * floats)):
+        if LIKELY * size <= room:
+            found = pack(quantizer)
+            if len(found[1]) <= room:
+                return found
+    return None
+
+
+def useful_steps(weights: Weights, statistics: Statistics | None, room: int) -> tuple[float, float, float]:
+    """log2 of the finest step that means anything in int8, of one that should about fill the room, and of the coarsest.
+
+    The guess is the entropy of Gaussian numbers whose sizes are those of their row and column.
+    """
+    variances, ends = [np.full(1, 1e-300)], []
+    for name, values in weights.tensors.items():
+        if values.dtype.kind == "f" and values.ndim >= 2 and values.size:
+            x = np.abs(values.astype(np.float64)).reshape(values.shape[0], -1)
+            metric = statistics.metrics.get(name) if statistics else None
+            x = x * unit_sizes(metric, x.shape) if metric else x
+            ends.append((float(np.quantile(x, 1 - MANY) if statistics else x.max()) / INT8, float(x.max())))
+            row, column = np.square(x).mean(axis=1), np.square(x).mean(axis=0)
+            variances.append((row[:, None] * column / max(float(row.mean()), 1e-300)).reshape(-1))
+    if not any(top for _, top in ends):
+        return -1.0, 0.0, 1.0
+    finest = log2(min(low for low, top in ends if top) or 1e-12)
+    low, high = max(finest, -39.0), log2(max(top for _, top in ends)) + 1
+    every = np.concatenate(variances)
+    around = [low, high]
+    for _ in range(40):
+        middle = sum(around) / 2
+        bits = 0.5 * np.log2(1 + 17.08 * every / exp2(2 * middle)).sum()  # 2 pi e
+        around[0 if bits > 8 * room else 1] = middle
+    return low, around[1], max(high, low)
+
+
+def unit_sizes(metric: Metric, shape: tuple[int, ...]) -> np.ndarray:
+    """What turns weights into multiples of a step of 1, `(R, C)`; ones where the metric has another shape."""
+    if metric.rows.shape[0] != shape[0] or metric.columns.shape[0] != shape[1]:
+        return np.ones(shape)
+    d, b = (factors(moment, 0.05)[1] for moment in metric)
+    return np.sqrt(d[:, None] * b)
+
+
+def seek(
+    pack: Callable[[float], Packed], steps: tuple[float, float, float], count: int, room: int, budget: int
+) -> tuple[Packed, bool]:
+    """What comes within 0.1% of the budget below `room`, or the finest useful step (and then True).
+
+    steps: log2 of the finest, the first tried and the coarsest; count: weights.
+    """
+    finest, x, coarsest = steps
+    over: tuple[float, int] | None = None  # log2(step) and spare bytes (negative) of the coarsest that is too large
+    fits: tuple[float, int, Packed] | None = None  # the same of the finest that fits
     for _ in range(TRIES):
-        data = pack(float(f"{exp2(x):.6g}"))
-        spare = room - len(data)
+        packed = pack(float(f"{exp2(x):.6g}"))
+        spare = room - len(packed[1])
         if spare >= 0:
-            best, above = (float(f"{exp2(x):.6g}"), data), x
-            if spare <= CLOSE * max(room, 1) or x <= log2(finest):
-                break
+            fits = (x, spare, packed) if fits is None or spare < fits[1] else fits
+            if spare <= CLOSE * budget or x <= finest:
+                return packed, spare > CLOSE * budget
         else:
-            below = x
-        x = max(x - 8 * (spare - CLOSE / 3 * room) / count, log2(finest))
-        if below is not None and above is not None and not below < x < above:
-            x = (below + above) / 2
-    if best is None:
+            over = (x, spare)
+            if x >= coarsest:
+                break
+        aim = CLOSE / 2 * budget
+        if fits is None or over is None:
+            x = min(max(x - 8 * (spare - aim) / max(count, 1), finest), coarsest)
+        else:
+            share = (aim - over[1]) / (fits[1] - over[1])
+            x = over[0] + (fits[0] - over[0]) * min(max(share, 0.05), 0.95)
+    if fits is None:
         raise CodecError(
             f"the weights do not fit {room:,} bytes at any step tried; raise the budget or shrink the model."
         )
-    return best
+    return fits[2], False
 
 
-def tensor_rows(weights: Weights, parts: list[Parts], size: int) -> list[dict[str, Any]]:
-    """What each tensor costs (its share of the bytes, by entropy) and loses (squared error, share of all)."""
+def tensor_rows(
+    weights: Weights, parts: list[Parts], back: dict[str, np.ndarray], nats: dict[str, float] | None, size: int
+) -> list[dict[str, Any]]:
+    """What each tensor costs (its share of the bytes, by entropy) and hurts (share of predicted nats, or of error)."""
     rows: list[dict[str, Any]] = []
-    total_bits = total_error = 0.0
     for part in parts:
         bits = 0.0
         for array in part.arrays:
             flat = array.reshape(-1)
-            if part.scheme.startswith("raw"):
-                bits += 8.0 * array.nbytes
-            elif flat.size:
+            if flat.size:
                 _, n = np.unique(flat, return_counts=True)
                 bits += float((n * -np.log2(n / n.sum())).sum())
         exact = weights.tensors[part.name]
-        error = float(np.square(exact.astype(np.float64) - part.restore()).sum()) if exact.dtype.kind == "f" else 0.0
-        rows.append({"tensor": part.name, "weights": int(exact.size), "bytes": bits, "hurt": error})
-        total_bits, total_error = total_bits + bits, total_error + error
+        hurt = float(np.square(exact.astype(np.float64) - back[part.name]).sum()) if exact.dtype.kind == "f" else 0.0
+        if nats is not None:
+            hurt = nats.get(part.name, 0.0)
+        step = float(part.arrays[3]) if part.scheme.startswith("grid") else None
+        rows.append({
+            "tensor": part.name, "weights": int(exact.size), "scheme": part.scheme.split(" ")[0], "step": step,
+            "bytes": bits, "hurt": hurt,
+        })  # fmt: skip
+    total_bits, total_hurt = sum(r["bytes"] for r in rows), sum(r["hurt"] for r in rows)
     for row in rows:
-        row["bits"] = row["bytes"] / max(row["weights"], 1)
         row["bytes"] = round(row["bytes"] * size / max(total_bits, 1.0))
-        row["hurt"] = row["hurt"] / total_error if total_error else 0.0
+        row["bits"] = 8 * row["bytes"] / max(row["weights"], 1)
+        row["hurt"] = row["hurt"] / total_hurt if total_hurt else 0.0
     return rows

@@ -54,6 +54,19 @@ class Half(Quantizer):
         return keep(name, values, dtype)
 
 
+class Exact(Quantizer):
+    """Everything as it is, without loss."""
+
+    name = "exact"
+
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
+        check_finite(name, values)
+        stored = values
+        if dtype == "bfloat16":  # two bytes hold it; the lower half of a float32 is zero
+            stored = np.ascontiguousarray(values, np.float32)
+        return Parts(name, dtype, values.shape, f"raw {stored.dtype.name}", [stored])
+
+
 class RowInt(Quantizer):
     """Symmetric integers of `bits` bits with one fp16 scale a row; `sigma` 0 clips nothing."""
 

@@ -10,7 +10,7 @@ from .coders import LEVELS, ByteCoder, known_coders
 from .errors import CodecError
 from .gptq import Gptq
 from .mix_coder import Mix
-from .quantizers import Half, Official, RowInt
+from .quantizers import Exact, Half, Official, RowInt
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
 from .water import Water
@@ -37,8 +37,9 @@ class Recipe(Stage):
 
 def parse_quantizer(word: str) -> Quantizer:
     """The quantiser of that name. Raises CodecError, naming those there are."""
-    if word in ("official", "fp16"):
-        return Official() if word == "official" else Half()
+    plain: dict[str, type[Quantizer]] = {"official": Official, "fp16": Half, "exact": Exact}
+    if word in plain:
+        return plain[word]()
     if match := re.fullmatch(r"int([2-8])-(row|sigma)", word):
         bits = int(match[1])
         return RowInt(bits, sigma=RECORD_SIGMA if match[2] == "sigma" else 0.0)
@@ -50,8 +51,8 @@ def parse_quantizer(word: str) -> Quantizer:
     if match := re.fullmatch(rf"water-({NUMBER})", word):
         return Water(float(match[1]))
     raise CodecError(
-        f"no quantiser is called {word!r:.40}; there are official, fp16, intN-row, intN-sigma, gptqN-row, gptqN-sigma "
-        "(N 2 to 8), step-S, trellisN-S and water-S (S a number, N 4 to 256)."
+        f"no quantiser is called {word!r:.40}; there are exact, official, fp16, intN-row, intN-sigma, gptqN-row, "
+        "gptqN-sigma (N 2 to 8), step-S, trellisN-S and water-S (S a number, N 4 to 256)."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from .coders import LEVELS, ByteCoder
 from .gptq import Gptq
 from .mix_coder import Mix
-from .quantizers import Half, Official, RowInt
+from .quantizers import Exact, Half, Official, RowInt
 from .recipes import RECORD_SIGMA
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
@@ -21,7 +21,7 @@ LAYOUTS = {
 
 def quantizers() -> dict[str, Quantizer]:
     """Every quantiser by name."""
-    found: list[Quantizer] = [Official(), Half()]
+    found: list[Quantizer] = [Exact(), Official(), Half()]
     found += [RowInt(bits) for bits in range(2, 9)]
     found += [RowInt(bits, sigma=RECORD_SIGMA) for bits in (5, 6, 7)]
     found += [Gptq(6, RECORD_SIGMA), Gptq(6, RECORD_SIGMA, 8)]

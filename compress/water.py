@@ -27,27 +27,51 @@ MANY = 0.02  # of the integers; with more beyond int8, a coarser grid is cheaper
 class Water(Quantizer):
     """Steps of rows and columns by what an error there costs; needs statistics, else one step for all."""
 
-    def __init__(self, step: float, damp: float = 0.01, min_size: int = 1024) -> None:
-        if not 1e-12 < step < 1e4 or not 0 <= damp <= 1:
-            raise CodecError(f"a step lies above 1e-12 and below 10,000, damping in 0 to 1; met {step}, {damp}.")
-        self.step, self.damp, self.min_size = step, damp, min_size
+    def __init__(self, step: float, row_damp: float = 0.1, column_damp: float = 0.03, min_size: int = 1024) -> None:
+        """Damping: share of a moment's mean diagonal added, since moments of little text are too sure of themselves."""
+        if not 1e-12 < step < 1e4 or not 0 <= row_damp <= 1 or not 0 <= column_damp <= 1:
+            raise CodecError(f"a step lies above 1e-12 and below 10,000, damping in 0 to 1; met {step}.")
+        self.step, self.row_damp, self.column_damp, self.min_size = step, row_damp, column_damp, min_size
         self.name = f"water-{step:g}"
 
     def config(self) -> dict[str, Any]:
-        return {"step": self.step, "damp": self.damp, "min_size": self.min_size}
+        return {
+            "step": self.step, "row_damp": self.row_damp, "column_damp": self.column_damp, "min_size": self.min_size,
+        }  # fmt: skip
 
     def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
         if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
+            return rounded(name, values, dtype, metric, self.step)
         check_finite(name, values)
         x = values.astype(np.float64).reshape(values.shape[0], -1)
         rows, columns = metric or (np.ones(x.shape[0]), np.ones(x.shape[1]))
-        damp = self.damp if metric else 0.0
-        (row_lower, d), (column_lower, b) = factors(rows, damp), factors(columns, damp)
+        (row_lower, d), (column_lower, b) = (
+            factors(moment, damp if metric else 0.0)
+            for moment, damp in ((rows, self.row_damp), (columns, self.column_damp))
+        )
         base, row_e, column_e = grid_of(self.step, d, b, np.abs(x))
         row_step = base * octaves(row_e).astype(np.float64)
         q = fast_round()(x, row_lower, column_lower, row_step, octaves(column_e).astype(np.float64), float(FARTHEST))
         return grid_parts(name, dtype, values.shape, q, row_e, column_e, np.float32(base), 1)
+
+
+def rounded(name: str, values: np.ndarray, dtype: str, metric: Metric | None, step: float) -> Parts:
+    """A small tensor as halves, rounded to a power of two that hurts no more a number than `step` does a weight.
+
+    The low bits are zeros then, which any coder takes for nothing. Without a metric, or where halves are too coarse, it
+    is kept as any quantiser keeps it.
+    """
+    kept = keep(name, values, dtype)
+    power = float(metric.rows.mean()) if metric and values.size == metric.rows.size else 0.0
+    if power <= 0 or dtype not in ("float32", "bfloat16"):
+        return kept
+    fine = 2.0 ** np.floor(np.log2(step / np.sqrt(power)))
+    near = np.rint(values.astype(np.float64) / fine) * fine
+    with np.errstate(over="ignore"):
+        half = near.astype(np.float16)
+    if not np.abs(half.astype(np.float64) - values).max(initial=0) <= 0.75 * fine:
+        return kept
+    return Parts(name, dtype, values.shape, "raw float16", [half])
 
 
 def grid_of(step: float, d: np.ndarray, b: np.ndarray, size: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

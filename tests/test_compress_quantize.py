@@ -1,4 +1,4 @@
-"""Trellis, uniform step, error feedback and the budget: against brute force, theory, and their own promises."""
+"""Trellis and uniform step: against brute force, theory, and their own promises."""
 
 import itertools
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from compress.errors import CodecError
-from compress.fit import fit_step
-from compress.sources import Weights
 from compress.trellis import UNGERBOECK, next_states, walk_trellis
 from compress.trellis_search import Trellis, Uniform, best_path, fast_path
 
@@ -74,29 +72,3 @@ def test_stage_and_decoder_agree() -> None:
 def test_settings_out_of_range(make) -> None:
     with pytest.raises(CodecError):
         make()
-
-
-def layered(seed: int = 0) -> Weights:
-    rng = np.random.default_rng(seed)
-    tensors = {f"blocks.{i}.w": (rng.standard_normal((128, 128)) * 0.05).astype(np.float32) for i in range(4)}
-    return Weights("made", {**tensors, "norm": np.ones(128, np.float32)}, {}, None)
-
-
-@pytest.mark.parametrize("states", [0, 8])
-def test_fit_fills_the_budget_from_below(states: int) -> None:
-    data, answer = fit_step(layered(), 48_000, 1_000, states)
-    assert answer["total"] == len(data) + 1_000 + answer["decoder"]
-    assert 0.999 * 48_000 <= answer["total"] <= 48_000
-    assert sum(row["bytes"] for row in answer["rows"]) == pytest.approx(len(data), rel=0.01)
-    assert sum(row["hurt"] for row in answer["rows"]) == pytest.approx(1.0)
-
-
-def test_fit_says_when_nothing_fits() -> None:
-    with pytest.raises(CodecError, match="raise the budget"):
-        fit_step(layered(), 11_000, 0)
-
-
-def test_fit_stops_at_the_finest_step() -> None:
-    _, answer = fit_step(layered(), 16_000_000, 0)
-    assert answer["total"] < 200_000
-    assert answer["mse"] < 1e-4
