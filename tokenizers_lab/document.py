@@ -45,7 +45,7 @@ def read_documents(path: Path, skipped: list[str] | None = None, column: str = C
     if path.is_dir():
         files = sorted(path.glob("*.txt")) or sorted(path.glob("*.parquet"))
         if not files:
-            raise VocabError(f"{path}: a folder without .txt files; wanted documents. Name a .jsonl or .txt file.")
+            raise VocabError(f"{path}: a folder without .txt or .parquet files; wanted documents. Name a .jsonl file.")
         for member in files:
             yield from read_documents(member, skipped, column)
         return

@@ -63,6 +63,8 @@ def train_all(
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds or not sizes:
         raise VocabError(f"--kinds {' '.join(unknown) or 'none'}: wanted some of {', '.join(KINDS)}, and --sizes.")
+    if min(sizes) < 260 or max(sizes) > 1 << 16:
+        raise VocabError(f"--sizes {min(sizes):,} to {max(sizes):,}: wanted 260 to 65,536 ids.")
     text = training_hash(docs)
     wanted = {kind: [260] if kind == "bytes" else sorted(set(sizes)) for kind in dict.fromkeys(kinds)}
     for kind, some in wanted.items():
