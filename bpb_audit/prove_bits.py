@@ -11,6 +11,8 @@ Source: M. Mahoney, "Data Compression Explained", 4.3 (logistic mixing).
 from collections.abc import Sequence
 from functools import cache
 
+from .errors import AuditError
+
 MOST_CONTEXTS = 1 << 17  # remembered under each input; later ones are not kept, so that memory is bounded
 LOGIT_TOP = 3071  # in 1/256: probabilities from 1/65536 up
 LIMIT = 255
@@ -92,6 +94,8 @@ class Bits:
                 self.out.append(self.high >> 24)
             else:
                 more = self.coded[self.at] if self.at < len(self.coded) else 0
+                if self.at > len(self.coded) + 8:  # what was written ends at most a few zeros after its last byte
+                    raise AuditError("the residual is shorter than what it tells; the proof does not decode.")
                 self.value = (self.value << 8 & 0xFFFF_FFFF) | more
                 self.at += 1
             self.low = self.low << 8 & 0xFFFF_FFFF
@@ -109,11 +113,10 @@ class Bits:
         return made - 1
 
     def end(self) -> bytes:
-        """The bytes of everything coded: no more of the last number than tells it from its neighbours."""
-        for size in range(1, 5):
+        """The bytes of everything coded: of the last number no more than tells it from its neighbours. Not empty."""
+        for size in range(1, 4):
             bits = 32 - 8 * size
-            tail = (self.low + (1 << bits) - 1) >> bits << bits
-            if tail <= self.high:
-                out = bytes(self.out) + tail.to_bytes(4, "big")[:size]
-                return out.rstrip(b"\0") or b"\0"
+            tail = (self.low + (1 << bits) - 1) >> bits
+            if tail << bits <= self.high:
+                return bytes(self.out) + tail.to_bytes(size, "big")
         return bytes(self.out) + self.low.to_bytes(4, "big")

@@ -1,8 +1,8 @@
 """Which process scores: our GPT by default, a stranger's Python file behind the adapter, or any command.
 
-Nothing of a scorer runs in the prover. A Python file is held as strictly as works here (isolation.py: no network where
-the kernel allows it); a command is the caller's own and runs as it is. `{artifact}`, `{rows}` and `{length}` in a
-command are filled in.
+Nothing of a scorer runs in the prover. A Python file is held as strictly as works here (isolation.py): under bubblewrap
+it sees Python, itself and the artifact, no other file and no network, so it cannot read the text that it is to
+predict. A command is the caller's own and runs as it is; `{artifact}`, `{rows}` and `{length}` in it are filled in.
 """
 
 import os
@@ -11,6 +11,8 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from .errors import AuditError
 from .isolation import LEVELS, SAYS, level
@@ -61,4 +63,15 @@ class Choice:
         given = [str(self.scorer.absolute()), str(self.artifact.absolute()), str(rows), str(vocab)]
         small = {name: os.environ.get(name, "") for name in ("PATH", "LANG")}
         small |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        return Scorer([*LEVELS[held], sys.executable, "-I", "-c", source.decode("utf-8"), *given], small)
+        wall = bare_wall([Path(given[0]), self.artifact.absolute()]) if held == "bubblewrap" else LEVELS[held]
+        return Scorer([*wall, sys.executable, "-I", "-c", source.decode("utf-8"), *given], small)
+
+
+def bare_wall(shown: list[Path]) -> list[str]:
+    """bubblewrap's words for a file system with Python and these files in it, and nothing else."""
+    words = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--tmpfs", "/tmp"]
+    packages = Path(np.__file__).parents[1]
+    folders = ["/usr", "/lib", "/lib64", "/bin", "/etc/alternatives", sys.base_prefix, sys.prefix, str(packages)]
+    for place in dict.fromkeys([*folders, *map(str, shown)]):
+        words += ["--ro-bind-try", place, place]
+    return [*words, "--dev", "/dev", "--proc", "/proc", "--chdir", "/"]

@@ -230,7 +230,13 @@ class ProofFile:
         except (ValueError, RecursionError):
             known = False
         good = known and 2 <= made.vocab <= 1 << 16 and 1 <= made.rows <= 1 << 16 and made.bos < made.vocab
-        good = good and made.tokens >= 2 and made.flags <= BY_DOCUMENT and 1 <= made.units <= made.tokens
+        good = (
+            good
+            and made.tokens >= 2
+            and made.raw_bytes >= 1
+            and made.flags <= BY_DOCUMENT
+            and 1 <= made.units <= made.tokens
+        )
         if not good or made.documents > made.population or not (made.nats >= 0 and made.tail_nats >= 0):
             raise AuditError(f"{self.path}: the header states impossible numbers. Fetch or write the proof again.")
         return made, behind

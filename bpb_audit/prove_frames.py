@@ -98,7 +98,7 @@ class Scorer:
                 assert pipe
                 pipe.close()
         try:
-            self.process.wait(10)
+            self.process.wait(3)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

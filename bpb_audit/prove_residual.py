@@ -14,20 +14,20 @@ from .prove_bits import Bits
 from .prove_edits import cuts, script_of
 from .prove_gaps import Lines
 
-LONGEST = 1 << 24  # bytes of one string that is spelt out
-
 
 class Residual:
     """The model of one unit, coding (`coded` None) or decoding."""
 
-    def __init__(self, coded: bytes | None = None) -> None:
-        self.bits = Bits(coded)
+    def __init__(self, coded: bytes | None = None, most: int = 1 << 40) -> None:
+        """most: bytes that may be spelt out in all, so that a forged residual cannot fill the memory."""
+        self.bits, self.room = Bits(coded), most
         self.strings: list[bytes] = [b"\n"]  # gaps met so far, the last used first
         self.equal = 0  # how the last documents were: a bit each, 1 for no difference
 
     def document(self, decoded: bytes, raw: bytes | None = None) -> bytes:
         """One document; returns it raw. raw: what to tell, None to be told."""
         bits, telling = self.bits, raw is not None
+        self.room += 2 * len(decoded) + 64
         same = bits.code("same", 0, [self.equal & 7, 0], int(decoded == raw))
         self.equal = self.equal << 1 | same
         if same:
@@ -71,7 +71,7 @@ class Residual:
             return b""
         known = self.strings
         for rank, one in enumerate(known[:16]):
-            if code(kind, 1, [rank, 1 << 20 | crc32(one)], int(one == value)):
+            if code(f"{kind} rank", 0, [rank, crc32(one)], int(one == value)):
                 known.insert(0, known.pop(rank))
                 return one
         made = self._spelt(0, value)
@@ -123,14 +123,19 @@ class Residual:
         count = 0
         while self.bits.code(kind, 0, [context << 8 | min(count, 255), min(count, 255)], int(count < value)):
             count += 1
-            if count > LONGEST:
-                raise AuditError("the residual does not end; the proof does not decode.")
+            self._spend()
         return count
+
+    def _spend(self) -> None:
+        self.room -= 1
+        if self.room < 0:
+            raise AuditError("the residual tells more than the documents hold; the proof does not decode.")
 
     def _spelt(self, context: int, text: bytes) -> bytes:
         """A string spelt out. context: what it stands instead of."""
         out, code = bytearray(), self.bits.code
-        while len(out) <= LONGEST:
+        while True:
+            self._spend()
             one = out[-1] if out else 0
             two = out[-2] if len(out) > 1 else 0
             place = min(len(out), 255)
@@ -147,7 +152,6 @@ class Residual:
                 ]
                 made = made << 1 | code("byte", 0, contexts, byte >> bit & 1)
             out.append(made & 255)
-        raise AuditError("the residual does not end; the proof does not decode.")
 
 
 def encode_residual(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -159,11 +163,14 @@ def encode_residual(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     return made.bits.end() if differs else b""
 
 
-def restore(code: bytes, decoded: Iterable[bytes]) -> Iterator[bytes]:
-    """The raw documents behind the decoded ones. Raises AuditError for a residual that does not fit them."""
+def restore(code: bytes, decoded: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The raw documents behind the decoded ones; `most`: their bytes, or more.
+
+    Raises AuditError for a residual that does not fit them.
+    """
     if not code:
         yield from decoded
         return
-    made = Residual(code)
+    made = Residual(code, 2 * most)
     for text in decoded:
         yield made.document(text)

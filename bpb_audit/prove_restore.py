@@ -39,6 +39,7 @@ class Restoring:
         self.proof, self.scorers, self.vocabulary, self.tell, self.workers = proof, scorers, vocabulary, tell, workers
         self.rules = Rules(head.vocab, head.bos, head.context, head.by_document)
         self.tally, self.fault = Tally(), ""
+        self.broken = False  # the scorer failed, not the proof
         counts = [sum(place.documents) for place in proof.places]
         self.firsts = [place.first for place in proof.places]
         self.needed: list[range | np.ndarray] = []
@@ -65,9 +66,11 @@ class Restoring:
             numbers = iter(needed)
             decoded = (self._decoded(number, ids) for number, ids in islice(tokens, len(needed)))
             try:
-                for raw in restore(code, (text for text in decoded if text is not None)):
+                for raw in restore(code, (text for text in decoded if text is not None), self.proof.header.raw_bytes):
                     yield int(next(numbers)), raw
             except AuditError as error:
+                if self.broken:
+                    raise
                 self._stop(str(error))
             if self.fault:
                 return
@@ -109,9 +112,13 @@ class Restoring:
         """Tokens, bits, and whether it ended well, of each lane of a unit that is needed."""
         place, rows = self.proof.places[unit], set(self.lanes[unit])
         lanes = [lane if row in rows else None for row, lane in enumerate(self.proof.parts(unit)[0])]
-        with self.scorers.borrow() as scorer:
-            tables = Tables(self.rules.vocab)
-            return decode_unit(scorer, tables, self.rules, lanes, list(place.tokens), unit == 0, self.tell)
+        try:
+            with self.scorers.borrow() as scorer:
+                tables = Tables(self.rules.vocab)
+                return decode_unit(scorer, tables, self.rules, lanes, list(place.tokens), unit == 0, self.tell)
+        except AuditError:
+            self.broken = True
+            raise
 
     def _checked(
         self, unit: int, tokens: list[np.ndarray], bits: list[np.ndarray], done: np.ndarray

@@ -10,7 +10,7 @@ import struct
 
 import numpy as np
 
-RESAMPLES = 4000
+RESAMPLES = 2000
 
 
 def choose(population: int, count: int, seed: int) -> np.ndarray:
