@@ -18,7 +18,6 @@ import numpy as np
 from .container_write import quantize_all
 from .errors import CodecError
 from .measure import measure_ptz, measure_recipe
-from .mix_decode import fast_mix
 from .recipes import parse_recipe
 from .sources import Weights, read_weights
 from .tables import progress, show
@@ -41,9 +40,6 @@ def made_weights() -> Weights:
 
 def bench_rows(weights: Weights, quantizer: str) -> list[dict[str, Any]]:
     """A row for each coder of the same integers, and for our lossy recipes at no larger error."""
-    fast_mix()
-    warm = parse_recipe("int8-row+mix")
-    warm.coder.encode([np.zeros((2, 9), np.int8)])  # compiling is not coding
     with tempfile.TemporaryDirectory() as place:
         same = quantizer == "same"
         recipes = [parse_recipe(f"{'official' if same else quantizer}+{coder}") for coder in (*GENERAL_CODERS, "mix")]

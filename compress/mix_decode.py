@@ -1,62 +1,66 @@
-"""Decoding a stream of the mixing coder: shapes in, integers out, numba where there is one.
+"""Decoding a stream of the mixing coder: shapes in, integers out, in numpy alone.
 
-The first call of a process compiles the model (some seconds); without numba the same text runs as plain Python, about
-a thousand times slower, which is enough to check a small file on a machine that has nothing else.
+The stream is the length of the plans (three bytes), the plans (a zlib stream), and the lanes.
 """
 
+import zlib
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from .errors import CodecError
-from .mix_model import model_tables, run_mix
+from .layouts import Specs
+from .mix_lanes import LaneReader, lane_count
+from .mix_model import Mixture, code_block
+from .mix_plan import PlanReader, matrix_shape
 
 
-@cache
-def fast_mix() -> Callable[..., int]:
-    """`run_mix`, compiled when numba is installed."""
-    try:
-        from numba import njit
-    except ImportError:
-        return run_mix
-    return njit(run_mix)
-
-
-def matrix_sizes(specs: list[tuple[str, tuple[int, ...]]]) -> np.ndarray:
-    """`(m, 3) int64`: rows, columns, start of the previous matrix when it has the same shape, else -1."""
-    out, start, last = [], 0, (-1, -1, -1)
-    for _, shape in specs:
-        rows = shape[0] if len(shape) > 1 else 1
-        count = 1
-        for side in shape:
-            count *= side
-        columns = count // rows if rows else 0
-        out.append((rows, columns, last[2] if last[:2] == (rows, columns) else -1))
-        last = (rows, columns, start)
-        start += count
-    return np.array(out, np.int64).reshape(-1, 3)
-
-
-def unmix(
-    data: bytes, specs: list[tuple[str, tuple[int, ...]]], run: Callable[..., int] | None = None
-) -> list[np.ndarray]:
+def unmix(data: bytes, specs: Specs) -> list[np.ndarray]:
     """int8 arrays of these shapes back from the coder's bytes. Raises CodecError."""
     if any(dtype != "int8" for dtype, _ in specs):
         raise CodecError("the mixing coder holds int8 only")
-    sizes = matrix_sizes(specs)
-    q = np.zeros(int((sizes[:, 0] * sizes[:, 1]).sum()), np.int64)
-    lags = np.zeros(int(sizes[:, 0].sum()), np.int64)
-    used = (run or fast_mix())(q, sizes, lags, np.array(bytearray(data), np.uint8), True, *model_tables())
-    if used != len(data) or (q.size and max(q.max(), -q.min() - 1) > 127):
-        raise CodecError("the coded integers do not end where their bytes end, or leave the range of int8")
-    out, at = [], 0
-    for _, shape in specs:
-        count = int(np.prod(shape, dtype=np.int64))
-        out.append(q[at : at + count].astype(np.int8).reshape(shape))
-        at += count
-    return out
+    shapes = [matrix_shape(shape) for _, shape in specs]
+    end = 3 + int.from_bytes(data[:3], "little")
+    opener = zlib.decompressobj()
+    text = opener.decompress(data[3:end], 64 * len(shapes) + 8 * sum(r for r, _ in shapes) + 64)
+    if not opener.eof or opener.unused_data:
+        raise CodecError("the plan of the mixing coder is damaged")
+    plans, reader = PlanReader(text), LaneReader(data[end:], lane_count(sum(r * c for r, c in shapes)))
+    found: list[np.ndarray] = []
+    model = Mixture(reader)
+    while len(found) < len(shapes):
+        rows, columns = shapes[len(found)]
+        if not rows * columns:
+            found.append(np.zeros((rows, columns), np.int8))
+            continue
+        copies = plans.copies(rows)
+        if copies:
+            whole = np.zeros((rows, columns), np.int8)
+            whole[~copies.rows] = one_block(model, plans, 1, rows - int(copies.rows.sum()), columns)[0]
+            whole[copies.rows] = one_block(model, plans, 1, int(copies.rows.sum()), columns)[0]
+            whole[copies.rows] += whole[copies.roots][copies.which]
+            found.append(whole)
+        else:
+            side = max(int(plans.data[plans.at]) if plans.at < len(text) else 0, 1)
+            if shapes[len(found) : len(found) + side] != [(rows, columns)] * side:
+                raise CodecError("the plan of the mixing coder does not fit its matrices")
+            found.extend(one_block(model, plans, side, rows, columns))
+    reader.finish()
+    if plans.at != len(text):
+        raise CodecError("the plan of the mixing coder is longer than its matrices need")
+    back = []
+    for matrix, (_, shape) in zip(found, specs, strict=True):
+        back.append(matrix.reshape(-1)[: int(np.prod(shape, dtype=np.int64))].reshape(shape))
+    return back
+
+
+def one_block(model: Mixture, plans: PlanReader, matrices: int, rows: int, columns: int) -> np.ndarray:
+    """A block's integers, `(matrices, rows, columns) int8`."""
+    plan = plans.plan(matrices, rows, columns)
+    q = np.zeros((matrices, columns, rows) if plan.turned else (matrices, rows, columns), np.int8)
+    code_block(model, q, plan)
+    return q.transpose(0, 2, 1) if plan.turned else q
 
 
 def mix_decoders() -> dict[str, Callable[[bytes, Any], Any]]:

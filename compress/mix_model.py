@@ -1,246 +1,186 @@
-"""The mixing model itself: one function that codes or decodes every integer of a stream, bit by bit.
+"""The mixing model: how likely each integer of a matrix is, many at a time, the same for writer and reader.
 
-Each integer is predicted twice over. *Where*: seven neighbours (rows above, column means, the left, the same place in
-the previous matrix of the same shape) go through an adaptive linear filter, or the whole row copies an earlier row,
-as the embeddings of tokens that were never trained do. *How far off*: five estimates of the residual's magnitude (row
-so far times column so far, in a short and a long memory, the neighbourhood, column and row alone), each a level that
-selects a set of adaptive counters; a logistic mixer, as in lpaq, weighs the five opinions on each binary decision,
-and a 32-bit binary arithmetic coder writes it. All arithmetic is in integers below 2**63. numba compiles this
-function where it is installed; plain Python runs the very same text, slowly, and the tests hold the two together.
+*How far off?* An entry's expected magnitude is its row's level times its column's share, both learned from what came
+before and shrunk towards the whole matrix. *In what shape?* Five bells, narrower and wider, are mixed with weights
+that each octave of width learns for itself. *Around what?* Nothing, the column's mean, or, where it pays, a linear
+regression on the entries to the left, whose coefficients come from the covariance of all rows above (`mix_regress`).
+
+A matrix without regression is taken by diagonals, so that each entry knows its whole row and column so far; one with
+regression goes by batches of rows, each as large as all before it, column by column. Matrices of one shape go side by
+side. Arithmetic is on integers and single IEEE operations, so that every machine computes the same.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from .mix_tables import class_tables, gaussian_prior, logistic_tables, size_levels
+from .mix_lanes import TOTAL, LaneReader, LaneWriter
+from .mix_regress import STEPS, coefficients, normalised
+from .mix_tables import FULL, REACH, shape_tables, width_tables
 
-INPUTS = 5
-SIGNS = 17 * 81  # sign contexts of one input: the fraction of the prediction, and the level of size
-
-
-def model_tables() -> tuple[np.ndarray, ...]:
-    """Every table that `run_mix` takes, in its order."""
-    squash, stretch = logistic_tables()
-    levels = size_levels()
-    prior = gaussian_prior(squash, levels)
-    counters = np.concatenate([(prior.reshape(-1) << 16) + 30, np.full(SIGNS + 512, 1 << 31, np.int64)])
-    rates = np.array([65536 // (n + 2) for n in range(1024)], np.int64)
-    return squash, stretch, levels, np.tile(counters, (INPUTS, 1)), rates, *class_tables()
+CLASSES = 10  # octaves of width
+PRIOR = (60, 300, 3400, 300, 36)  # weights of the five shapes at first, of 4,096
+FIRST_ROWS = 8  # of the first batch
+MOST_ROWS = 1024  # of any batch
 
 
-def run_mix(  # type: ignore[no-untyped-def]  # numba reads the types off the call
-    q,
-    sizes,
-    lags,
-    code,
-    decode,
-    squash,
-    stretch,
-    levels,
-    counters,
-    rates,
-    class_of,
-    class_first,
-    class_bits,
-    class_node,
-):
-    """Code `q` into `code`, or decode it back; returns the bytes used, or -1 when `code` is too short to write into.
+class Mixture:
+    """The adaptive distribution: five shapes, weighed for each octave of width, and the coder behind it."""
 
-    q (n,) int64: all integers; sizes (m, 3) int64: rows, columns, and where the previous matrix of the same shape
-    starts or -1; lags (rows,) int64: how many rows up each row copies, 0 for none; code uint8. Decoding fills q, lags.
-    """
-    nodes = (counters.shape[1] - 17 * 81 - 512) // 81
-    lag_area = counters.shape[1] - 512
-    residual = np.zeros(q.size, np.int64)
-    weights = np.full((32, 5), 65536 // 6, np.int64)
-    weights[:, 0] = 65536 // 3
-    lms, near = np.zeros(7, np.int64), np.zeros(7, np.int64)
-    slot, said, size = np.zeros(5, np.int64), np.zeros(5, np.int64), np.zeros(5, np.int64)
-    low, high, value, at = 0, 0xFFFFFFFF, 0, 0
-    if decode:
-        for _ in range(4):
-            value = (value << 8) | (int(code[at]) if at < code.size else 0)
-            at += 1
-    start = row_at = 0
-    sum0 = sum1 = norm0 = norm1 = 1
-    typical = 64
-    for m in range(sizes.shape[0]):
-        rows, columns, before = sizes[m, 0], sizes[m, 1], sizes[m, 2]
-        share = np.full((2, columns), 4096, np.int64)  # a column's size against its rows', in a short and a long memory
-        hit, norm = np.zeros((2, columns), np.int64), np.zeros((2, columns), np.int64)
-        mean, recent = np.zeros(columns, np.int64), np.zeros(columns, np.int64)  # of the values, in 1/256
-        usual = np.full(2, typical, np.int64)  # a row's size, apart for rows that copy
-        seen = np.full((2, 2), -1, np.int64)  # the last two rows that copied not, and that did
-        lms[:] = 0
-        count = 0
-        for i in range(rows):
-            copies = lag = place = 0
-            row = usual[0]
-            up = up2 = -1
-            for j in range(-1, columns):
-                a = start + i * columns + j
-                guess = fraction = 0
-                if j < 0:  # first, whether this row copies another, and which
-                    lag = 0 if decode else lags[row_at]
-                    steps, magnitude, kind = (9 if lag or decode else 1), 0, 0
-                else:
-                    left = abs(residual[a - 1]) if j > 0 else 0
-                    left2 = abs(residual[a - 2]) if j > 1 else 0
-                    around = 2 * left + left2
-                    if up >= 0:
-                        b = up + j
-                        around += 2 * abs(residual[b])
-                        around += abs(residual[b - 1]) if j > 0 else 0
-                        around += abs(residual[b + 1]) if j + 1 < columns else 0
-                        around += abs(residual[up2 + j]) if up2 >= 0 else 0
-                    if copies:
-                        size[0], size[1], size[3], size[4] = row, sum0 // norm0, row, row
-                        guess = 16 * q[place + j]
-                    else:
-                        size[0] = sum0 * share[0, j] // norm0
-                        size[1] = sum1 * share[1, j] // norm1
-                        size[3], size[4] = usual[0] * share[0, j] >> 12, row
-                        near[0] = q[up + j] * 16 if up >= 0 else 0
-                        near[1] = q[up2 + j] * 16 if up2 >= 0 else 0
-                        near[2], near[3] = mean[j] >> 4, recent[j] >> 4
-                        near[4] = q[a - 1] * 16 if j > 0 else 0
-                        near[5] = q[a - 2] * 16 if j > 1 else 0
-                        near[6] = q[before + i * columns + j] * 16 if before >= 0 else 0
-                        power = 4096
-                        for z in range(7):
-                            guess += lms[z] * near[z]
-                            power += near[z] * near[z]
-                        guess >>= 16
-                    size[2] = (2 * around + 3 * size[0]) // 4
-                    for z in range(5):
-                        size[z] = levels[min(size[z], 4095)]
-                    guess = min(max(guess, -2000), 2000)
-                    whole = (guess + 8) >> 4
-                    fraction = guess - whole * 16
-                    magnitude = 0 if decode else abs(q[a] - whole)
-                    kind = class_of[magnitude]
-                    steps = 16 if decode else 4 + class_bits[kind] + (magnitude > 0)
-                node = inner = 1
-                negative, t = 0, 0
-                while t < steps:  # one binary decision a turn
-                    signing = False
-                    if j < 0:
-                        bit = int(lag > 0) if t == 0 else (lag >> (8 - t)) & 1
-                        chosen = 31
-                        for z in range(5):
-                            slot[z] = lag_area + (0 if t == 0 else 256 + node)
-                    elif t < 4:
-                        bit = (kind >> (3 - t)) & 1
-                        chosen = node
-                        for z in range(5):
-                            slot[z] = size[z] * nodes + node
-                    elif t < 4 + class_bits[kind]:
-                        bit = ((magnitude - class_first[kind]) >> (class_bits[kind] - 1 - (t - 4))) & 1
-                        chosen = 16 + t
-                        for z in range(5):
-                            slot[z] = size[z] * nodes + class_node[kind] + inner
-                    else:
-                        signing = True
-                        bit = 0 if decode else int(q[a] < whole)
-                        chosen = 30
-                        for z in range(5):
-                            slot[z] = 81 * nodes + (fraction + 8) * 81 + size[z]
-                    dot = 32768
-                    for z in range(5):
-                        said[z] = stretch[counters[z, slot[z]] >> 20]
-                        dot += said[z] * weights[chosen, z]
-                    p = squash[2048 + min(max(dot >> 16, -2047), 2047)]
-                    span = high - low
-                    middle = low + (span >> 16) * p + (((span & 0xFFFF) * p) >> 16)
-                    if decode:
-                        bit = int(value <= middle)
-                    if bit:
-                        high = middle
-                    else:
-                        low = middle + 1
-                    while (low ^ high) < 0x1000000:
-                        if decode:
-                            value = ((value << 8) & 0xFFFFFFFF) | (int(code[at]) if at < code.size else 0)
-                        else:
-                            if at + 4 >= code.size:
-                                return -1
-                            code[at] = high >> 24
-                        at += 1
-                        low = (low << 8) & 0xFFFFFFFF
-                        high = ((high << 8) & 0xFFFFFFFF) | 255
-                    error = (bit << 16) - p
-                    for z in range(5):
-                        weights[chosen, z] += (said[z] * error + 65536) >> 17
-                        state = counters[z, slot[z]]
-                        n = state & 1023
-                        chance = state >> 10
-                        chance += (((bit << 22) - chance) * rates[n]) >> 16
-                        counters[z, slot[z]] = (chance << 10) | min(n + 1, 1000)
-                    t += 1
-                    if j < 0:
-                        if t == 1:
-                            steps = 9 if bit else 1
-                            lag = 0 if decode else lag
-                        else:
-                            node = 2 * node + bit
-                    elif signing:
-                        negative = bit
-                    elif t <= 4:
-                        node = 2 * node + bit
-                        if t == 4 and decode:
-                            kind = node - 16
-                            steps = 4 + class_bits[kind] + (kind > 0)
-                    else:
-                        inner = 2 * inner + bit
-                if j < 0:
-                    if decode:
-                        lag = min(node - 256, i) if steps == 9 else 0
-                        lags[row_at] = lag
-                    copies = int(lag > 0)
-                    place = start + (i - lag) * columns
-                    row = usual[copies]
-                    sum0, sum1, norm0, norm1 = 2 * row, 8 * row, 2 << 12, 8 << 12
-                    up, up2 = seen[copies, 0], seen[copies, 1]
-                    continue
-                if decode:
-                    magnitude = class_first[kind] + inner - (1 << class_bits[kind])
-                    q[a] = whole + (-magnitude if negative else magnitude)
-                residual[a] = q[a] - whole
-                now = 16 * magnitude
-                row += ((now - row) * rates[min(j + 14, 398)]) >> 16
-                sum0 += now - (sum0 >> 6)
-                sum1 += now - (sum1 >> 9)
-                norm0 += (4096 if copies else share[0, j]) - (norm0 >> 6)
-                norm1 += (4096 if copies else share[1, j]) - (norm1 >> 9)
-                if not copies:
-                    mean[j] += ((256 * q[a] - mean[j]) * rates[min(count, 198)]) >> 16
-                    recent[j] += ((256 * q[a] - recent[j]) * rates[min(count, 10)]) >> 16
-                    gain = ((16 * q[a] - guess) << 16) // power
-                    for z in range(7):
-                        lms[z] += (gain * near[z] + 128) >> 8
-            usual[copies] += ((row - usual[copies]) * rates[min(i, 30)]) >> 16
-            seen[copies, 1] = seen[copies, 0]
-            seen[copies, 0] = start + i * columns
-            row_at += 1
-            if not copies:
-                level0, level1 = (sum0 << 12) // norm0 + 1, (sum1 << 12) // norm1 + 1
-                for j in range(columns):
-                    now = 16 * abs(residual[start + i * columns + j])
-                    if count == 0:
-                        hit[0, j] = norm[0, j] = 3 * level0
-                        hit[1, j] = norm[1, j] = 12 * level1
-                    hit[0, j] += now - (hit[0, j] >> 6)
-                    hit[1, j] += now - (hit[1, j] >> 9)
-                    norm[0, j] += level0 - (norm[0, j] >> 6)
-                    norm[1, j] += level1 - (norm[1, j] >> 9)
-                    share[0, j] = min((hit[0, j] << 12) // norm[0, j], 1 << 20)
-                    share[1, j] = min((hit[1, j] << 12) // norm[1, j], 1 << 20)
-                count += 1
-        typical = usual[0]
-        start += rows * columns
-    if not decode:
-        if at + 4 > code.size:
-            return -1
-        for k in range(4):
-            code[at + k] = (low >> (24 - 8 * k)) & 255
-        at += 4
-    return at
+    def __init__(self, coder: LaneWriter | LaneReader) -> None:
+        self.coder = coder
+        self.shapes = shape_tables()
+        self.bounds, self.inverse = width_tables()
+        self.weights = np.tile(np.array(PRIOR, np.float64), (CLASSES, 1)) / 100
+        self.steps = self.due = 0
+
+    def mix(self) -> None:
+        """Refresh the mixed tables from the weights."""
+        part = np.floor(self.weights / self.weights.sum(1, keepdims=True) * 4096)
+        part[:, 2] += 4096 - part.sum(1)
+        self.mixed = np.floor(part @ self.shapes / 4096).astype(np.int64)
+        self.flat = (self.mixed + (np.arange(CLASSES) << 31)[:, None]).reshape(-1)
+        self.due = self.steps + 4 + self.steps // 8
+
+    def step(self, q: np.ndarray, centre: np.ndarray, size: np.ndarray, low: int, high: int) -> np.ndarray:
+        """Code the integers `q` of any shape, or decode them when there is a reader; returns them as int64.
+
+        centre, size: where each is expected and how large |q - centre|, float64 of the same shape.
+        """
+        if self.steps >= self.due:
+            self.mix()
+        self.steps += 1
+        level = np.searchsorted(self.bounds, size.ravel())
+        scale, kind, centre = self.inverse[level], np.minimum(level // 12, CLASSES - 1), centre.ravel()
+        out, flat = np.empty(q.size, np.int64), q.ravel()
+        lanes = self.coder.lanes
+        for a in range(0, q.size, lanes):
+            part = slice(a, a + lanes)
+            out[part] = self.code(flat[part], centre[part], scale[part], kind[part], low, high)
+        return out.reshape(q.shape)
+
+    def code(
+        self, q: np.ndarray, centre: np.ndarray, scale: np.ndarray, kind: np.ndarray, low: int, high: int
+    ) -> np.ndarray:
+        """`step` for at most one integer a lane."""
+        room = TOTAL - (high - low + 1)
+        base = kind * (2 * REACH + 1) + REACH
+
+        def below(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            place = base + np.clip(np.rint((k - 0.5 - centre) * scale), -REACH, REACH).astype(np.int64)
+            mass = self.flat[place] - (kind << 31)
+            mass[k <= low] = 0
+            mass[k > high] = FULL
+            return (mass * room >> 30) + k - low, place
+
+        if isinstance(self.coder, LaneReader):
+            wanted = self.coder.peek(len(q))
+            at = np.searchsorted(self.flat, (wanted * FULL // room).clip(0, FULL - 1) + (kind << 31)) - base
+            k = np.clip(np.floor(at / scale + centre + 0.5).astype(np.int64), low, high)
+            while True:
+                (start, place), (end, after) = below(k), below(k + 1)
+                wrong = (wanted >= end).astype(np.int64) - (wanted < start)
+                if not wrong.any():
+                    break
+                k += wrong
+            self.coder.take(wanted, start, end - start)
+        else:
+            k = q.astype(np.int64)
+            (start, place), (end, after) = below(k), below(k + 1)
+            self.coder.keep(start, end - start)
+        base -= REACH
+        share = (self.shapes[:, after - base] - self.shapes[:, place - base] + 16) * self.weights.T[:, kind]
+        share = np.rint(share / (share[0] + share[1] + share[2] + share[3] + share[4]) * 256)
+        for z in range(5):
+            self.weights[:, z] += np.bincount(kind, share[z], CLASSES) / 256
+        return k
+
+
+def code_diagonals(model: Mixture, q: np.ndarray, low: int, high: int, level: np.ndarray, priors: np.ndarray) -> None:
+    """Code `q (m, n, d) int8` (filled in when decoding) by diagonals; level `(m,)` mean magnitudes, priors `(m, 3)`."""
+    m, n, d = q.shape
+    flat, stride = q.reshape(m, n * d), max(d - 1, 1)
+    row, column, usual = priors[:, :1], priors[:, 1:2], priors[:, 2:3]
+    hit, seen = np.tile(column, d), np.tile(column, d)
+    total = np.zeros((m, d))
+    got, due = np.zeros((m, n)), np.zeros((m, n))
+    all_got, all_due = level[:, None] * row, row.copy()
+    for s in range(n + d - 1):
+        top, last = max(0, s - d + 1), min(n - 1, s)
+        rows, columns = slice(top, last + 1), slice(s - last, s - top + 1)
+        cells = slice(s + top * stride, s + last * stride + 1, stride)
+        hits, times = hit[:, columns][:, ::-1], seen[:, columns][:, ::-1]
+        share = np.rint(hits / times * 4096) / 4096
+        centre = np.rint(total[:, columns][:, ::-1] / (times - column + usual) * 16) / 16
+        height = (got[:, rows] + all_got / all_due * row) / (due[:, rows] + row)
+        k = model.step(flat[:, cells], centre, height * share, low, high)
+        flat[:, cells] = k
+        off = np.abs(k - centre)
+        got[:, rows] += off
+        due[:, rows] += share
+        all_got += off.sum(1, keepdims=True)
+        all_due += share.sum(1, keepdims=True)
+        hits += off / height
+        times += 1
+        total[:, columns][:, ::-1] += k
+
+
+def code_batches(
+    model: Mixture,
+    q: np.ndarray,
+    low: int,
+    high: int,
+    level: np.ndarray,
+    priors: np.ndarray,
+    ridges: np.ndarray,
+    check: Callable[[np.ndarray], None],
+) -> None:
+    """Code `q` as above by batches of rows, with regression on the entries to the left; ridges `(m,)`, 0 for none."""
+    m, n, d = q.shape
+    row, column = priors[:, :1], priors[:, 1:2]
+    level = level[:, None]
+    hit, seen = np.tile(column * level, d), np.repeat(column * level, d, 1)
+    moments = np.zeros((m, d + 1, d + 1))
+    a, b = 0, min(FIRST_ROWS, n)
+    while a < n:
+        by = [coefficients(moments[z], a, ridges[z], check) if a and ridges[z] else None for z in range(m)]
+        hope = np.zeros((m, b - a, d))
+        for z, c in enumerate(by):
+            hope[z] += 0 if c is None else np.rint(c[1:, 0] * (2 * level[z] + 1))
+        share = np.rint(np.clip(hit / seen, 1 / 64, 64) * 4096) / 4096
+        got, due = row * level + np.zeros((m, b - a)), row + np.zeros((m, b - a))
+        off = np.zeros((m, d))
+        for j in range(d):
+            centre = hope[:, :, j].copy()
+            start = j - j % 32
+            for z, c in enumerate(by):
+                if c is not None and j > start:
+                    centre[z] += q[z, a:b, start:j].astype(np.float64) @ c[j + 1, start + 1 : j + 1]
+                elif c is not None and j:
+                    hope[z][:, j:] += q[z, a:b, j - 32 : j].astype(np.float64) @ c[j + 1 :, j - 31 : j + 1].T
+                    centre[z] = hope[z][:, j]
+            centre = np.clip(np.rint(centre * (16 / STEPS)) / 16, low, high)
+            k = model.step(q[:, a:b, j], centre, got / due * share[:, j : j + 1], low, high)
+            q[:, a:b, j] = k
+            miss = np.abs(k - centre)
+            got += miss
+            due += share[:, j : j + 1]
+            off[:, j] = miss.sum(1)
+        height = np.rint(got / due * 65536).sum(1, keepdims=True) / 65536
+        hit, seen = hit + off, seen + height
+        level = height / (b - a)
+        for z in range(m):
+            if ridges[z] and b < n:
+                y = normalised(q[z, a:b])
+                moments[z] += y.T @ y
+        a, b = b, min(b + min(b, MOST_ROWS), n)
+
+
+def code_block(model: Mixture, q: np.ndarray, plan: Any, check: Callable[[np.ndarray], None] = lambda _: None) -> None:
+    """Code or fill in `q (m, n, d) int8` as its plan says."""
+    args = (model, q, plan.low, plan.high, plan.levels, plan.priors)
+    if plan.ridges.any():
+        code_batches(*args, plan.ridges, check)
+    else:
+        code_diagonals(*args)

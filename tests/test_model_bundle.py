@@ -182,7 +182,7 @@ def test_a_bundle_carries_its_recipe_s_codec_alone(tmp_path: Path) -> None:
     own, mixed = recipe_bundle(recipe), recipe_bundle(recipe, "int6-row+mix")
     assert "class RowInt" in own
     assert not [name for name in ("Trellis", "Mix", "Gptq", "Water") if f"class {name}" in own]
-    assert "def run_mix" in mixed
+    assert "class Mixture" in mixed
     assert "'codec': 'int6-row+mix'" in mixed
     assert len(own) < len(mixed) - 15_000
     script = tmp_path / "train_gpt.py"

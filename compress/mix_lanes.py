@@ -1,0 +1,78 @@
+"""Many symbols at a time to bytes and back: range coders side by side (rANS, Duda 2013), one state a lane.
+
+A state is an integer below 2**34. Coding a symbol of frequency f out of 2**18 multiplies it by 2**18 / f; what grows
+past the end is cut off in words of 16 bits, which all lanes write into one stream in the order in which the decoder
+will want them. The encoder runs backwards over what the model said, so it keeps all of it first.
+"""
+
+import numpy as np
+
+from .errors import CodecError
+
+BITS = 18  # of a symbol's frequency; also where a state's range starts
+TOTAL = 1 << BITS
+
+
+def lane_count(symbols: int) -> int:
+    """Lanes for a stream of so many symbols: 16 to 4,096, about a lane for 16,384 symbols."""
+    return 1 << min(max(symbols.bit_length() - 14, 4), 12)
+
+
+class LaneWriter:
+    """Takes `(start, frequency)` of the symbols step by step; `finish` gives the bytes."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.kept: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def keep(self, start: np.ndarray, frequency: np.ndarray) -> None:
+        """The symbols of one step, `(count,) int64` each, count up to the lanes."""
+        self.kept.append((start.astype(np.int32), frequency.astype(np.int32)))
+
+    def finish(self) -> bytes:
+        """States, five bytes a lane, then the words."""
+        states, words = np.full(self.lanes, TOTAL, np.int64), []
+        for start, frequency in reversed(self.kept):
+            x = states[: len(start)].copy()
+            full = np.flatnonzero(x >= frequency.astype(np.int64) << 16)
+            twice = full[x[full] >> 32 >= frequency[full]]  # frequencies below four may need a second word
+            words.append(x[twice].astype(np.uint16))
+            x[twice] >>= 16
+            words.append(x[full].astype(np.uint16))
+            x[full] >>= 16
+            states[: len(start)] = (x // frequency << BITS) + x % frequency + start
+        head = states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :5].tobytes()
+        return head + b"".join(w.astype("<u2").tobytes() for w in reversed(words))
+
+
+class LaneReader:
+    """Gives the lanes' positions within 2**18, and is told which symbols they meant. Raises CodecError."""
+
+    def __init__(self, data: bytes, lanes: int) -> None:
+        self.lanes, self.at = lanes, 0
+        if len(data) < 5 * lanes or (len(data) - 5 * lanes) % 2:
+            raise CodecError("the stream of the mixing coder is cut short")
+        head = np.frombuffer(data, np.uint8, 5 * lanes).reshape(lanes, 5)
+        self.states = np.pad(head, ((0, 0), (0, 3))).view("<i8")[:, 0].astype(np.int64)
+        self.words = np.frombuffer(data, "<u2", offset=5 * lanes).astype(np.int64)
+
+    def peek(self, count: int) -> np.ndarray:
+        """Where the next symbol of the first `count` lanes lies, `(count,) int64` below 2**18."""
+        return self.states[:count] & (TOTAL - 1)
+
+    def take(self, place: np.ndarray, start: np.ndarray, frequency: np.ndarray) -> None:
+        """Go on to the symbols after these."""
+        x = self.states[: len(place)]
+        x = frequency * (x >> BITS) + place - start
+        while len(empty := np.flatnonzero(x < TOTAL)):
+            words = self.words[self.at : self.at + len(empty)]
+            if len(words) < len(empty):
+                raise CodecError("the stream of the mixing coder is cut short")
+            x[empty] = x[empty] << 16 | words
+            self.at += len(empty)
+        self.states[: len(place)] = x
+
+    def finish(self) -> None:
+        """Hold the stream to its end."""
+        if self.at != len(self.words) or (self.states != TOTAL).any():
+            raise CodecError("the coded integers do not end where their bytes end")
