@@ -80,7 +80,7 @@ def test_broken_input_is_one_sentence_with_its_place(tmp_path: Path, name: str, 
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(VocabError, match=r"without \.txt files"):
+    with pytest.raises(VocabError, match=r"without \.txt or \.parquet files"):
         list(read_documents(tmp_path))
 
 
