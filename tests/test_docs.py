@@ -76,7 +76,7 @@ def shown_commands() -> list[tuple[str, str]]:
     """(page, command words) of every `pglab ...` in a code block or in back quotes of a page."""
     found = set()
     for page in PAGES:
-        for line in re.findall(r"(?:^\$? ?|`|&& |bin/)pglab ((?:[a-z-]+ ?){1,2})", page.read_text("utf-8"), re.M):
+        for line in re.findall(r"(?:^\$? ?|`|&& |bin/)pglab ((?:[a-z][a-z-]* ?){1,2})", page.read_text("utf-8"), re.M):
             found.add((page.relative_to(ROOT).as_posix(), line.strip()))
     return sorted(found)
 
