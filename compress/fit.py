@@ -55,7 +55,7 @@ def fit_budget(
 
     def stepped(step: float) -> Packed:
         if statistics:
-            return pack(Water(step))
+            return pack(Water(step, max(states, 1)))
         return pack(Trellis(step, states) if states else Uniform(step))
 
     says = ""

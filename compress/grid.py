@@ -9,7 +9,7 @@ and amount; with a trellis, j is what the states make of the integers (`trellis`
 import numpy as np
 
 from .errors import CodecError
-from .trellis import walk_trellis
+from .trellis import walk_columns
 
 QUARTERS = np.array([1.0, 1.1892071, 1.4142135, 1.6817929], np.float32)  # 2^0, 2^(1/4), 2^(1/2), 2^(3/4) in float32
 
@@ -34,7 +34,7 @@ def on_grid(parts: list[np.ndarray], states: int) -> np.ndarray:
             raise CodecError("an amount stands beyond its tensor")
         np.add.at(q.reshape(-1), places, amounts)
     if states > 1:
-        q = walk_trellis(q, states)
+        q = walk_columns(q, states)
     with np.errstate(all="ignore"):
         by_row = step.astype(np.float32) * octaves(rows)
         return (q.astype(np.float32) * by_row[:, None]) * octaves(columns)

@@ -48,11 +48,11 @@ def parse_quantizer(word: str) -> Quantizer:
     if match := re.fullmatch(rf"gptq([2-8])(?:\.([2-8]))?-(row|sigma({NUMBER})?)", word):
         sigma = float(match[4] or RECORD_SIGMA) if match[3] != "row" else 0.0
         return Gptq(int(match[1]), sigma, int(match[2] or 0))
-    if match := re.fullmatch(rf"water-({NUMBER})", word):
-        return Water(float(match[1]))
+    if match := re.fullmatch(rf"water(\d{{0,3}})-({NUMBER})", word):
+        return Water(float(match[2]), int(match[1] or 1))
     raise CodecError(
         f"no quantiser is called {word!r:.40}; there are exact, official, fp16, intN-row, intN-sigma, gptqN-row, "
-        "gptqN-sigma (N 2 to 8), step-S, trellisN-S and water-S (S a number, N 4 to 256)."
+        "gptqN-sigma (N 2 to 8), step-S, trellisN-S, water-S and waterN-S (S a number, N 4 to 256)."
     )
 
 

@@ -25,7 +25,7 @@ def quantizers() -> dict[str, Quantizer]:
     found += [RowInt(bits) for bits in range(2, 9)]
     found += [RowInt(bits, sigma=RECORD_SIGMA) for bits in (5, 6, 7)]
     found += [Gptq(6, RECORD_SIGMA), Gptq(6, RECORD_SIGMA, 8)]
-    found += [Uniform(0.02), Trellis(0.02, 8), Trellis(0.02, 32), Water(0.02)]
+    found += [Uniform(0.02), Trellis(0.02, 8), Trellis(0.02, 32), Water(0.02), Water(0.02, 8)]
     return {stage.name: stage for stage in found}
 
 

@@ -5,6 +5,8 @@ so all weights of all tensors cost the same when the step is `S / sqrt(d_r b_c)`
 best allocation at a given size, and S alone sets size and damage: about `S^2 / 24` nats a token for each weight.
 Without statistics every step is S, and this is one uniform step for the whole model.
 
+A trellis of 8 states on the same grid hurts 0.8 to 0.85 as much at the same size (`feedback_trellis`).
+
 S is counted in what hurts, so the same S means the same trade in every tensor: nothing else needs to be chosen.
 """
 
@@ -14,10 +16,12 @@ import numpy as np
 
 from .errors import CodecError
 from .feedback import FARTHEST, factors, fast_round
+from .feedback_trellis import fast_paths
 from .grid import octaves
 from .quantizers import check_finite, is_matrix, keep
 from .stage import Parts, Quantizer
 from .statistics import Metric
+from .trellis import next_states
 
 INT8 = 127
 EXPONENT = 100  # of a row or column, in quarter octaves; 2^25 either way
@@ -27,16 +31,25 @@ MANY = 0.02  # of the integers; with more beyond int8, a coarser grid is cheaper
 class Water(Quantizer):
     """Steps of rows and columns by what an error there costs; needs statistics, else one step for all."""
 
-    def __init__(self, step: float, row_damp: float = 0.1, column_damp: float = 0.03, min_size: int = 1024) -> None:
-        """Damping: share of a moment's mean diagonal added, since moments of little text are too sure of themselves."""
+    def __init__(
+        self, step: float, states: int = 1, row_damp: float = 0.1, column_damp: float = 0.03, min_size: int = 1024
+    ) -> None:
+        """states: 1 for scalar rounding, else those of a trellis.
+
+        Damping: share of a moment's mean diagonal added, since moments of little text are too sure of themselves.
+        """
+        if states != 1:
+            next_states(states)
         if not 1e-12 < step < 1e4 or not 0 <= row_damp <= 1 or not 0 <= column_damp <= 1:
             raise CodecError(f"a step lies above 1e-12 and below 10,000, damping in 0 to 1; met {step}.")
-        self.step, self.row_damp, self.column_damp, self.min_size = step, row_damp, column_damp, min_size
-        self.name = f"water-{step:g}"
+        self.step, self.states, self.min_size = step, states, min_size
+        self.row_damp, self.column_damp = row_damp, column_damp
+        self.name = f"water{states if states > 1 else ''}-{step:g}"
 
     def config(self) -> dict[str, Any]:
         return {
-            "step": self.step, "row_damp": self.row_damp, "column_damp": self.column_damp, "min_size": self.min_size,
+            "step": self.step, "states": self.states, "row_damp": self.row_damp, "column_damp": self.column_damp,
+            "min_size": self.min_size,
         }  # fmt: skip
 
     def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
@@ -45,14 +58,21 @@ class Water(Quantizer):
         check_finite(name, values)
         x = values.astype(np.float64).reshape(values.shape[0], -1)
         rows, columns = metric or (np.ones(x.shape[0]), np.ones(x.shape[1]))
+        turn = slice(None, None, -1 if self.states > 1 else 1)  # a trellis meets the first row first, rounding the last
+        rows = rows[turn] if rows.ndim == 1 else rows[turn, turn]
         (row_lower, d), (column_lower, b) = (
             factors(moment, damp if metric else 0.0)
             for moment, damp in ((rows, self.row_damp), (columns, self.column_damp))
         )
-        base, row_e, column_e = grid_of(self.step, d, b, np.abs(x))
-        row_step = base * octaves(row_e).astype(np.float64)
-        q = fast_round()(x, row_lower, column_lower, row_step, octaves(column_e).astype(np.float64), float(FARTHEST))
-        return grid_parts(name, dtype, values.shape, q, row_e, column_e, np.float32(base), 1)
+        base, row_e, column_e = grid_of(self.step, d[turn], b, np.abs(x))
+        row_step, column_step = base * octaves(row_e).astype(np.float64), octaves(column_e).astype(np.float64)
+        if self.states > 1:
+            row_upper = np.ascontiguousarray(row_lower[turn, turn])
+            q, _ = fast_paths()(x, row_upper, column_lower, row_step, column_step, next_states(self.states))
+            base /= 2  # the trellis works on twice as fine a grid, of which each state sees half
+        else:
+            q = fast_round()(x, row_lower, column_lower, row_step, column_step, float(FARTHEST))
+        return grid_parts(name, dtype, values.shape, q, row_e, column_e, np.float32(base), self.states)
 
 
 def rounded(name: str, values: np.ndarray, dtype: str, metric: Metric | None, step: float) -> Parts:

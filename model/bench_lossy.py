@@ -42,6 +42,7 @@ def families(parameters: int) -> dict[str, list[str]]:
     own = {"step + mix": [f"step-{s:g}+mix" for s in (0.02, 0.035, 0.05, 0.075, 0.11)]}
     own["water + brotli-11"] = [f"water-{s * unit:.3g}+brotli11" for s in STEPS]
     own["water + mix"] = [f"water-{s * unit:.3g}+mix" for s in STEPS]
+    own["water8 + mix"] = [f"water8-{s * unit:.3g}+mix" for s in STEPS]
     return YARDSTICK | own
 
 
