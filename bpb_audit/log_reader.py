@@ -310,7 +310,7 @@ class _Pass:
             len({one.run for one in metrics}) or 1,
             metrics,
             memory=real(self.memory.all()),
-            times=real(self.times.all()),
+            times=sorted(real(self.times.all()), key=lambda one: one.line),
             curve=curve,
             last_step=max(steps, default=None),
             dumps=self.dump.dumps,

@@ -88,6 +88,7 @@ def test_the_site_holds_together(shelf, tmp_path):
     index = (out / "index.html").read_text()
     assert "Better &lt;b&gt;" in index
     assert index.count("<tr>") == 4
+    assert "RC301" in index  # the failed rules of a row, on hovering over their number
     assert not re.search(r"https?://", index.replace("http://www.w3.org", ""))
 
 
