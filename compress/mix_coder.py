@@ -12,9 +12,10 @@ import numpy as np
 
 from .errors import CodecError
 from .mix_decode import mix_decoders
-from .mix_lanes import LaneWriter, lane_count
+from .mix_lanes import lane_count
 from .mix_model import Mixture, code_block
-from .mix_plan import LARGEST, Copies, Plan, copies_bytes, matrix_shape, plan_bytes, quarter_power
+from .mix_plan import LARGEST, Copies, Plan, matrix_shape, quarter_power
+from .mix_writer import LaneWriter, copies_bytes, plan_bytes
 from .stage import Coder
 
 RIDGES = (16, 64, 256)

@@ -2,7 +2,7 @@
 
 A state is an integer below 2**34. Coding a symbol of frequency f out of 2**18 multiplies it by 2**18 / f; what grows
 past the end is cut off in words of 16 bits, which all lanes write into one stream in the order in which the decoder
-will want them. The encoder runs backwards over what the model said, so it keeps all of it first.
+will want them.
 """
 
 import numpy as np
@@ -16,33 +16,6 @@ TOTAL = 1 << BITS
 def lane_count(symbols: int) -> int:
     """Lanes for a stream of so many symbols: 16 to 4,096, about a lane for 16,384 symbols."""
     return 1 << min(max(symbols.bit_length() - 14, 4), 12)
-
-
-class LaneWriter:
-    """Takes `(start, frequency)` of the symbols step by step; `finish` gives the bytes."""
-
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        self.kept: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def keep(self, start: np.ndarray, frequency: np.ndarray) -> None:
-        """The symbols of one step, `(count,) int64` each, count up to the lanes."""
-        self.kept.append((start.astype(np.int32), frequency.astype(np.int32)))
-
-    def finish(self) -> bytes:
-        """States, five bytes a lane, then the words."""
-        states, words = np.full(self.lanes, TOTAL, np.int64), []
-        for start, frequency in reversed(self.kept):
-            x = states[: len(start)].copy()
-            full = np.flatnonzero(x >= frequency.astype(np.int64) << 16)
-            twice = full[x[full] >> 32 >= frequency[full]]  # frequencies below four may need a second word
-            words.append(x[twice].astype(np.uint16))
-            x[twice] >>= 16
-            words.append(x[full].astype(np.uint16))
-            x[full] >>= 16
-            states[: len(start)] = (x // frequency << BITS) + x % frequency + start
-        head = states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :5].tobytes()
-        return head + b"".join(w.astype("<u2").tobytes() for w in reversed(words))
 
 
 class LaneReader:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .mix_lanes import TOTAL, LaneReader, LaneWriter
+from .mix_lanes import TOTAL, LaneReader
 from .mix_regress import STEPS, coefficients, normalised
 from .mix_tables import FULL, REACH, shape_tables, width_tables
 
@@ -28,7 +28,7 @@ MOST_ROWS = 1024  # of any batch
 class Mixture:
     """The adaptive distribution: five shapes, weighed for each octave of width, and the coder behind it."""
 
-    def __init__(self, coder: LaneWriter | LaneReader) -> None:
+    def __init__(self, coder: Any) -> None:
         self.coder = coder
         self.shapes = shape_tables()
         self.bounds, self.inverse = width_tables()

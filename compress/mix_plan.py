@@ -11,7 +11,7 @@ import numpy as np
 from .errors import CodecError
 
 Shape = tuple[int, ...]
-LARGEST = 1 << 24  # entries of all covariances of a block together
+LARGEST = 1 << 22  # entries of all covariances of a block together
 
 
 class Plan(NamedTuple):
@@ -50,25 +50,6 @@ def matrix_shape(shape: Shape) -> tuple[int, int]:
         return rows, columns
     width = 1 << (count.bit_length() // 2)
     return -(-count // width), width if count else 0
-
-
-def plan_bytes(plan: Plan) -> bytes:
-    """A plan as bytes: four, then six for each matrix."""
-    head = bytes([len(plan.levels), int(plan.turned), plan.low & 255, plan.high & 255])
-    codes = np.zeros((len(plan.levels), 6), np.uint8)
-    codes[:, :2] = np.rint(plan.levels * 256).astype("<u2").view(np.uint8).reshape(-1, 2)
-    codes[:, 2:5] = np.rint(2 * np.log2(plan.priors))
-    codes[:, 5] = np.rint(4 * np.log2(np.maximum(plan.ridges, 1)))
-    return head + codes.tobytes()
-
-
-def copies_bytes(copies: Copies | None) -> bytes:
-    """A count of roots (0 for no copies), the roots, the rows as bits, then one byte for each copying row."""
-    if copies is None:
-        return b"\0\0"
-    which = copies.which.astype(np.uint8).tobytes() if len(copies.roots) > 1 else b""
-    roots = copies.roots.astype("<u4").tobytes()
-    return len(copies.roots).to_bytes(2, "little") + roots + np.packbits(copies.rows).tobytes() + which
 
 
 class PlanReader:

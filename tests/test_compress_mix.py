@@ -13,11 +13,12 @@ from compress.errors import CodecError
 from compress.measure import order0_bits
 from compress.mix_coder import best_plan, find_copies, mix
 from compress.mix_decode import unmix
-from compress.mix_lanes import BITS, TOTAL, LaneReader, LaneWriter, lane_count
+from compress.mix_lanes import BITS, TOTAL, LaneReader, lane_count
 from compress.mix_model import Mixture, code_block
-from compress.mix_plan import PlanReader, copies_bytes, matrix_shape, plan_bytes, quarter_power
+from compress.mix_plan import PlanReader, matrix_shape, quarter_power
 from compress.mix_regress import STEPS, coefficients, normalised, triangle_inverse
 from compress.mix_tables import FINE, FULL, REACH, SHAPES, bell_curve, shape_tables, width_tables
+from compress.mix_writer import LaneWriter, copies_bytes, plan_bytes
 from compress.stage import Parts
 
 

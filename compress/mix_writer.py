@@ -1,0 +1,55 @@
+"""What only the encoder of the mixing coder needs: lanes to bytes, and plans to bytes.
+
+A range coder of this kind works like a stack, so the encoder keeps all that the model said and runs over it backwards.
+"""
+
+import numpy as np
+
+from .mix_lanes import BITS, TOTAL
+from .mix_plan import Copies, Plan
+
+
+class LaneWriter:
+    """Takes `(start, frequency)` of the symbols step by step; `finish` gives the bytes."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.kept: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def keep(self, start: np.ndarray, frequency: np.ndarray) -> None:
+        """The symbols of one step, `(count,) int64` each, count up to the lanes."""
+        self.kept.append((start.astype(np.int32), frequency.astype(np.int32)))
+
+    def finish(self) -> bytes:
+        """States, five bytes a lane, then the words."""
+        states, words = np.full(self.lanes, TOTAL, np.int64), []
+        for start, frequency in reversed(self.kept):
+            x = states[: len(start)].copy()
+            full = np.flatnonzero(x >= frequency.astype(np.int64) << 16)
+            twice = full[x[full] >> 32 >= frequency[full]]  # frequencies below four may need a second word
+            words.append(x[twice].astype(np.uint16))
+            x[twice] >>= 16
+            words.append(x[full].astype(np.uint16))
+            x[full] >>= 16
+            states[: len(start)] = (x // frequency << BITS) + x % frequency + start
+        head = states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :5].tobytes()
+        return head + b"".join(w.astype("<u2").tobytes() for w in reversed(words))
+
+
+def plan_bytes(plan: Plan) -> bytes:
+    """A plan as bytes: four, then six for each matrix."""
+    head = bytes([len(plan.levels), int(plan.turned), plan.low & 255, plan.high & 255])
+    codes = np.zeros((len(plan.levels), 6), np.uint8)
+    codes[:, :2] = np.rint(plan.levels * 256).astype("<u2").view(np.uint8).reshape(-1, 2)
+    codes[:, 2:5] = np.rint(2 * np.log2(plan.priors))
+    codes[:, 5] = np.rint(4 * np.log2(np.maximum(plan.ridges, 1)))
+    return head + codes.tobytes()
+
+
+def copies_bytes(copies: Copies | None) -> bytes:
+    """A count of roots (0 for no copies), the roots, the rows as bits, then one byte for each copying row."""
+    if copies is None:
+        return b"\0\0"
+    which = copies.which.astype(np.uint8).tobytes() if len(copies.roots) > 1 else b""
+    roots = copies.roots.astype("<u4").tobytes()
+    return len(copies.roots).to_bytes(2, "little") + roots + np.packbits(copies.rows).tobytes() + which
