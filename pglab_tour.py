@@ -29,6 +29,7 @@ import pglab_tour_tables as tables
 
 CHOSEN = "vocab/bpe1024"  # lossless: raw bytes and table bytes are the same number, so the score needs no excuse
 STOPPED = (130, 143, -2, -15)  # by an interrupt or a request to end
+PROVED = 1_000_000  # bytes of validation text that are compressed and restored; of more, a sample
 LEAVE = 30  # seconds an interrupted command has to save its work
 
 
@@ -96,6 +97,15 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         count = tables.read(run, "corpus/corpus.json")["validation_documents"]
         yield command(f"codec text corpus/docs.jsonl --field text --documents {count} --json", keeps="text.json")
 
+    def proof(run: Path) -> Iterator[Command]:
+        line = "prove write train/final_model.pgc --docs corpus/docs.jsonl --shards shards --windows 1 --out proof.pgp"
+        it = tables.read(run, "corpus/corpus.json")
+        count, size = it["validation_documents"], it["validation_bytes"]
+        if size > PROVED:  # a sample of your own large corpus; the speeches are proved whole
+            line += f" --sample {max(1, count * PROVED // size)}"
+        yield command(f"{line} --json", "proof.pgp", keeps="proof_written.json")
+        yield command("prove check proof.pgp train/final_model.pgc --vocab shards --json", keeps="proof.json")
+
     def submission(run: Path) -> Iterator[Command]:
         day = date.fromtimestamp((run / "train/train.log").stat().st_mtime).isoformat()  # the day it was trained
         folder = f"records/{day}_Tour"
@@ -118,6 +128,7 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         Station("training", f"A small standard GPT, {seconds} seconds.", train, tables.training),
         Station("codecs", "The same weights through every codec: files written, read back.", codecs, tables.codecs),
         Station("score", "Bits per byte of the round-tripped model, beside text compressors.", score, tables.score),
+        Station("proof", "The validation text compressed with the model, and restored.", proof, tables.proof),
         Station("submission", "A complete folder, checked by the rules.", submission, tables.check),
         Station("audit", "The bytes recounted from the raw documents, independently.", audit, tables.audit),
         Station("report", "Everything above on one page.", report, tables.report),

@@ -105,6 +105,20 @@ def score(run: Path, console: Console) -> str:
     )
 
 
+def proof(run: Path, console: Console) -> str:
+    """What the proof's bits are spent on, and that its text came back."""
+    it = read(run, "proof.json")
+    size = it["bits"] // 8
+    rows = [[name, f"{bits / 8:,.0f}", f"{bits / it['raw_bytes']:.4f}"] for name, bits in (it["split"] or {}).items()]
+    show(
+        console, "proof.pgp | bytes | bits per raw byte", [*rows, ["the file", f"{size:,}", f"{it['bpb_proved']:.4f}"]]
+    )
+    if it["wrong"]:
+        return f"the proof does not hold: {it['wrong'][0]}"
+    part = f"{it['documents']} of {it['population']} documents of " if it["documents"] < it["population"] else ""
+    return f"{part}the validation text restored from {size:,} bytes: bpb_proved {it['bpb_proved']:.4f}."
+
+
 def verdicts(console: Console, findings: list[dict[str, Any]]) -> str:
     """Count the verdicts; show each that is not PASS."""
     order = ["FAIL", "UNCHECKED", "PASS"]

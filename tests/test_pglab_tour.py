@@ -3,6 +3,7 @@
 The stations themselves are the rooms' commands; here they are replaced by quick ones. The whole tour is the slow test.
 """
 
+import io
 import json
 import os
 import signal
@@ -13,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import pglab_tour
+import pglab_tour_tables as tables
 from pglab_tour import Command, Ledger, Station, TourError, alone_in, command, tour
 
 
@@ -144,3 +147,29 @@ def test_bad_arguments_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(TourError, match="at least 1"):
         tour(out=tmp_path / "x", seconds=0)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("size", "sample"), [(600_000, ""), (1_000_001, " --sample 13"), (10**12, " --sample 1")])
+def test_a_large_validation_text_is_proved_by_a_sample(size: int, sample: str, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    told = {"validation_documents": 14, "validation_bytes": size}
+    (tmp_path / "corpus/corpus.json").write_text(json.dumps(told))
+    (station,) = (s for s in pglab_tour.stations("", 1, 1) if s.name == "proof")
+    write, check = (str(made) for made in station.commands(tmp_path))
+    assert f"--out proof.pgp{sample} --json" in write
+    assert check == "pglab prove check proof.pgp train/final_model.pgc --vocab shards --json > proof.json"
+
+
+def test_the_proofs_sentence_says_what_came_back(tmp_path: Path) -> None:
+    said = {"bits": 936_160, "raw_bytes": 610_576, "bpb_proved": 1.533241, "split": {"evaluated": 931_769.0}}
+    said |= {"wrong": [], "documents": 14, "population": 14}
+    console = Console(file=io.StringIO())
+
+    def sentence(**changes: object) -> str:
+        (tmp_path / "proof.json").write_text(json.dumps(said | changes))
+        return tables.proof(tmp_path, console)
+
+    assert sentence() == "the validation text restored from 117,020 bytes: bpb_proved 1.5332."
+    assert sentence(population=50).startswith("14 of 50 documents of the validation text restored")
+    assert sentence(wrong=["document 3 differs"]) == "the proof does not hold: document 3 differs"
+    assert sentence(split=None)
