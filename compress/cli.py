@@ -29,19 +29,14 @@ DEFAULT_RECIPES = [
 
 
 @codec.command(name="list")
-def list_stages(*, json: bool = False) -> None:
-    """Name every quantiser, layout and coder that a recipe can be made of.
+def list_stages(*, ways: Ways = Ways()) -> int:
+    """Name every quantiser, layout and coder that a recipe can be made of."""
+    from pglab_report import show
 
-    Parameters
-    ----------
-    json
-        Print one JSON document instead of the table.
-    """
     from .registry import described
-    from .tables import show
+    from .sweep_report import list_report
 
-    rows = described()
-    show(rows, ["stage", "kind", "says"], "stages; a recipe is QUANTISER[+LAYOUT...]+CODER", json)
+    return show(list_report(described()), ways)
 
 
 @codec.command
@@ -51,9 +46,8 @@ def sweep(
     *,
     recipe: Annotated[list[str] | None, Parameter(negative=())] = None,
     control: bool = False,
-    json: bool = False,
-    markdown: bool = False,
-) -> None:
+    ways: Ways = Ways(),
+) -> int:
     """Write each checkpoint with each recipe, read it back, compare, and set the sizes side by side.
 
     Parameters
@@ -64,22 +58,13 @@ def sweep(
         A recipe such as int6-row+brotli11, or same+brotli11 to recode a .int8.ptz's own integers; may be repeated.
     control
         Set untrained weights of the same shapes beside, which must not compress like knowledge.
-    json
-        Print one JSON document instead of the table.
-    markdown
-        Print the table as Markdown.
     """
-    from .sweep import sweep_all
-    from .tables import COLUMNS, show
+    from pglab_report import show
 
-    result = sweep_all(checkpoints, recipe or DEFAULT_RECIPES, control)
-    if json:
-        print(json_module.dumps(result, indent=1))
-        return
-    for found in result["checkpoints"]:
-        title = f"{found['path']}: {found['parameters']:,} parameters"
-        show(found["rows"], COLUMNS, title, False, markdown)
-    print(result["says"])
+    from .sweep import sweep_all
+    from .sweep_report import sweep_report
+
+    return show(sweep_report(sweep_all(checkpoints, recipe or DEFAULT_RECIPES, control)), ways)
 
 
 @codec.command
@@ -173,8 +158,8 @@ def text(
     field: str | None = None,
     documents: int | None = None,
     prime: Path | None = None,
-    json: bool = False,
-) -> None:
+    ways: Ways = Ways(),
+) -> int:
     """Bits per byte of general text compressors on the same bytes, each decoded and compared.
 
     Parameters
@@ -187,25 +172,19 @@ def text(
         Take only the first N documents of the JSON lines.
     prime
         A file whose text the compressors may see before; the cost of what follows it is reported too.
-    json
-        Print one JSON document instead of the table.
     """
     from importlib.util import find_spec
 
-    from .tables import show
+    from pglab_report import show
+
+    from .sweep_report import text_report
     from .text_sizes import joined_text, text_rows
 
     data = joined_text(files, field, documents)
     rows: list[dict[str, Any]] = text_rows(data, prime.read_bytes() if prime else b"")
     if not find_spec("pyppmd"):
         print("PPMd skipped: pyppmd is not installed. Try: pip install -e '.[tour]'", file=sys.stderr)
-    if json:
-        print(json_module.dumps({"bytes": len(data), "rows": rows}, indent=1))
-        return
-    columns = ["coder", "bytes", "bpb", *(["primed_bytes", "primed_bpb"] if prime else []), "seconds"]
-    show(rows, columns, f"{len(data):,} bytes of text", False)
-    best = min(rows, key=lambda row: row["bytes"])
-    print(f"{best['coder']} is the smallest: {best['bpb']:.4f} bits per byte.")
+    return show(text_report(len(data), rows, prime is not None), ways)
 
 
 @codec.command
