@@ -15,6 +15,7 @@ from tokenizers_lab.shard_documents import shard_documents
 from tokenizers_lab.shard_format import header, read_values
 from tokenizers_lab.shard_verify import verify_shards
 from tokenizers_lab.shard_writer import write_shards
+from tokenizers_lab.speeches import python_topics
 
 EVERY = pytest.mark.parametrize("kind", list(KINDS))
 
@@ -323,3 +324,15 @@ def test_a_manifest_with_wrong_entries_is_one_sentence(small_lab: Path, tmp_path
     (tmp_path / "s/manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(VocabError, match=r"manifest\.json: no manifest"):
         verify_shards(tmp_path / "s", docs)
+
+
+@pytest.mark.slow
+def test_a_document_of_100_mb_is_a_document(small_lab: Path, tmp_path: Path) -> None:
+    text = "".join(document.text for document in python_topics())
+    text = (text * (100_000_000 // len(text) + 1))[:100_000_000]
+    docs = tmp_path / "big.jsonl"
+    docs.write_text(json.dumps({"text": text}, ensure_ascii=False) + "\n", encoding="utf-8")
+    manifest = write_shards(docs, small_lab / "vocab/bpe", tmp_path / "s", validation=1)
+    assert manifest["corpus"]["documents"] == 1
+    assert manifest["corpus"]["bytes"] == len(text.encode("utf-8"))
+    assert int(read_values(tmp_path / "s/fineweb_val_000000.bytes").sum(dtype="int64")) == len(text.encode("utf-8"))
