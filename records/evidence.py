@@ -119,6 +119,17 @@ def before_quantisation(metric: Metric) -> bool:
     return metric.during_training or bool(PRE_QUANT.search(metric.label))
 
 
+def method(label: str) -> str:
+    """What a label says of the evaluation, in plain words."""
+    low = label.lower()
+    words = [
+        word
+        for key, word in (("sliding", "sliding window"), ("ttt", "test-time training"), ("temp", "temperature"))
+        if key in low
+    ]
+    return " and ".join(words) or "plain evaluation"
+
+
 def runs_of(log: Log) -> list[Run]:
     """The runs of a log; a run printed twice (console copy and log file in one) counts once, by its scores."""
     runs, told = [], set()

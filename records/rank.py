@@ -16,7 +16,7 @@ from .finding import FAIL, PASS
 from .folder import find_folders, open_folder
 from .progress import track
 from .rules_size import last_total
-from .samples import sample_of_case
+from .samples import sample_of_case, scores_of
 from .submission import read_date
 
 SUPPORTED, DOUBTED, UNSUPPORTED = "supported", "doubted", "no log"
@@ -56,6 +56,7 @@ def row_of(path: Path) -> tuple[Row, CheckReport, Case]:
     for finding in report.findings:
         by_rule.setdefault(finding.rule, set()).add(finding.verdict)
     values: tuple[float, ...] = ()
+    behind = [run for run, _ in scores_of(case)]
     seeds: tuple[str, ...] = ()
     try:
         sample, doubts = sample_of_case(case)
@@ -68,9 +69,9 @@ def row_of(path: Path) -> tuple[Row, CheckReport, Case]:
     state = UNSUPPORTED
     if seen == {PASS} and by_rule.get("RC303") == {PASS}:
         state = SUPPORTED
-    elif FAIL in seen or values:
+    elif FAIL in seen or values or case.runs:
         state = DOUBTED
-    totals = [int(total.value) for run in case.supporting or case.runs if (total := last_total(run))]
+    totals = [int(total.value) for run in behind or case.supporting or case.runs if (total := last_total(run))]
     claimed_day = read_date(claims.date) if claims and claims.date else None
     row = Row(
         folder=case.folder.name,

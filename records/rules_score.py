@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bpb_audit.log_lines import Metric
 
-from .evidence import Case, Run, before_quantisation, family, near_mean, seed_at
+from .evidence import Case, Run, before_quantisation, family, method, near_mean, seed_at
 from .finding import Finding
 from .rules import Say, rule
 
@@ -138,17 +138,6 @@ def after_quantisation(case: Case) -> Iterator[Finding]:
             expected=f"{after.val_bpb:.8f} ({after.label})" if after else "a score after the round trip",
             fix="claim the score of the decoded artifact",
         )
-
-
-def method(label: str) -> str:
-    """What a label says of the evaluation, in plain words."""
-    low = label.lower()
-    words = [
-        word
-        for key, word in (("sliding", "sliding window"), ("ttt", "test-time training"), ("temp", "temperature"))
-        if key in low
-    ]
-    return " and ".join(words) or "plain evaluation"
 
 
 @rule("RC304", "mean, not best")

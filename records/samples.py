@@ -10,7 +10,7 @@ from pathlib import Path
 from bpb_audit.log_lines import Metric
 
 from .errors import RecordError
-from .evidence import Case, Run, before_quantisation, near_mean, own_log
+from .evidence import SPREAD, Case, Run, before_quantisation, method, near_mean, own_log
 from .folder import open_folder
 from .script_reader import bare
 from .significance import Sample
@@ -39,7 +39,7 @@ def sample_of_case(case: Case) -> tuple[Sample, list[str]]:
             case.folder.name,
             tuple(m.val_bpb for _, m in chosen),
             tuple(m.val_loss for _, m in chosen),
-            tuple(str(seed_of(run)) for run, _ in chosen),
+            tuple(str(run.seed) for run, _ in chosen),
         )
         return sample, [*warnings_of(case, [run for run, _ in chosen], sample)]
     claimed = [item for item in (case.claims.seeds if case.claims else []) if item.val_bpb]
@@ -63,8 +63,8 @@ def scores_of(case: Case) -> list[tuple[Run, Metric]]:
     if hits:
         label = max(hits, key=lambda pair: pair[1].digits)[1].label
         claim = hits[0][1].val_bpb
-        found = [(run, next((m for m in reversed(run.finals) if m.label == label), None)) for run in case.runs]
-        return [(run, m) for run, m in found if m is not None and abs(m.val_bpb - claim) <= 0.01]
+        found = [(run, alike(run, label)) for run in case.runs]
+        return [(run, m) for run, m in found if m is not None and abs(m.val_bpb - claim) <= SPREAD]
     by_seed = [own_log(seed, near) for seed, _, near in case.seed_matches if near]
     if by_seed or (case.claims and case.claims.val_bpb):
         return by_seed
@@ -73,16 +73,18 @@ def scores_of(case: Case) -> list[tuple[Run, Metric]]:
     return last if close else []
 
 
-def seed_of(run: Run) -> int | None:
-    """The seed a run printed, else the one in its name."""
-    return run.printed_seed if run.printed_seed is not None else run.named_seed
+def alike(run: Run, label: str) -> Metric | None:
+    """The run's last score under `label`, else its last by the same method: labels change from version to version."""
+    same = [m for m in run.finals if m.label == label]
+    near = [m for m in run.finals if method(m.label) == method(label) and not before_quantisation(m)]
+    return (same or near or [None])[-1]  # type: ignore[list-item]
 
 
 def warnings_of(case: Case, runs: list[Run], sample: Sample) -> list[str]:
     """What would let a result mislead, one sentence each."""
     said: list[str] = []
     claims = case.claims
-    seeds = [seed_of(run) for run in runs]
+    seeds = [run.seed for run in runs]
     if len(set(seeds)) < len(seeds):
         said.append(f"the seeds are not distinct ({', '.join(map(str, seeds))})")
     if len(runs) > 1 and claims and claims.val_bpb and not near_mean(claims.val_bpb, statistics.fmean(sample.bpb)):
