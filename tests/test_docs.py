@@ -92,8 +92,10 @@ def test_every_command_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:
             continue
         if first not in known:
             assert pglab.run([first, "--help"]) == 0
-            known[first] = set(re.findall(r"^│ ([a-z-]+)", capsys.readouterr().out, re.M))
-        assert rest[0] in known[first], f"{page} shows `pglab {words}`; there are {sorted(known[first])}"
+            known[first] = set(re.findall(r"^│ ([a-z][a-z-]+) ", capsys.readouterr().out, re.M))
+        assert not known[first] or rest[0] in known[first], (
+            f"{page} shows `pglab {words}`; there are {sorted(known[first])}"
+        )
 
 
 def test_the_readmes_two_commands_stand_as_promised() -> None:

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -260,3 +263,32 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_report_without_a_plot_has_no_svg(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="no plot"):
         write_report(Report("n"), tmp_path / "r.svg")
+
+
+def chromium() -> str:
+    found = next((shutil.which(n) for n in ("chromium", "chromium-browser", "google-chrome") if shutil.which(n)), None)
+    if not found:
+        pytest.skip("no Chromium here; .ci/run installs it")
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "dark"), [(1100, False), (1100, True), (500, False)])
+def test_a_real_browser_shows_the_page(width: int, dark: bool, tmp_path: Path) -> None:
+    browser, shot = chromium(), tmp_path / "shot.png"
+    write_report(REPORT, tmp_path / "page.html", "pglab x")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+               "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
+               f"--user-data-dir={tmp_path / 'it'}", f"--screenshot={shot}", f"--window-size={width},1400"]  # fmt: skip
+    command += ["--blink-settings=preferredColorScheme=0"] * dark
+    env = {**os.environ, "HOME": str(tmp_path)}
+    page = (tmp_path / "page.html").as_uri()
+    subprocess.run([*command, page], check=True, capture_output=True, timeout=60, env=env)
+    from matplotlib.image import imread
+
+    pixels = imread(shot)[..., :3]
+    assert pixels.shape[1] == width
+    corner = float(pixels[:20, :20].mean())
+    assert corner < 0.2 if dark else corner > 0.9
+    assert float(abs(pixels - pixels[0, 0]).max(axis=2)[:, -8:].max()) < 0.02, "something sticks out at the right"
+    assert float((abs(pixels - pixels[0, 0]).max(axis=2) > 0.3).mean()) > 0.005, "an empty page"
