@@ -68,7 +68,7 @@ def dequantize(scheme: str, parts: list[np.ndarray], shape: tuple[int, ...], dty
             flat = q.reshape(rows, -1) if rows else q.reshape(0, 0)
             out = on_grid([flat, *parts[1:]], int(scheme.split(" ")[-2])).reshape(shape)
         elif word == "book":
-            if q.size and int(q.max()) >= rest[0].size:
+            if q.size and not 0 <= int(q.min()) <= int(q.max()) < rest[0].size:
                 raise CodecError("an integer points beyond its table of values")
             out = rest[0][q]
         else:

@@ -11,6 +11,7 @@ from .errors import CodecError
 from .gptq import Gptq
 from .mix_coder import Mix
 from .quantizers import Exact, Half, Official, RowInt
+from .quantizers_classic import AffineInt, ClipSearch, KMeans, Ternary
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
 from .water import Water
@@ -40,6 +41,12 @@ def parse_quantizer(word: str) -> Quantizer:
     plain: dict[str, type[Quantizer]] = {"official": Official, "fp16": Half, "exact": Exact}
     if word in plain:
         return plain[word]()
+    if word == "ternary":
+        return Ternary()
+    if match := re.fullmatch(r"kmeans(\d{1,3})", word):
+        return KMeans(int(match[1]))
+    if match := re.fullmatch(r"int([2-8])-(affine|search)", word):
+        return (AffineInt if match[2] == "affine" else ClipSearch)(int(match[1]))
     if match := re.fullmatch(r"int([2-8])-(row|sigma)", word):
         bits = int(match[1])
         return RowInt(bits, sigma=RECORD_SIGMA if match[2] == "sigma" else 0.0)
@@ -51,8 +58,9 @@ def parse_quantizer(word: str) -> Quantizer:
     if match := re.fullmatch(rf"water(\d{{0,3}})-({NUMBER})", word):
         return Water(float(match[2]), int(match[1] or 1))
     raise CodecError(
-        f"no quantiser is called {word!r:.40}; there are exact, official, fp16, intN-row, intN-sigma, gptqN-row, "
-        "gptqN-sigma (N 2 to 8), step-S, trellisN-S, water-S and waterN-S (S a number, N 4 to 256)."
+        f"no quantiser is called {word!r:.40}; there are exact, official, fp16, ternary, kmeansN (N to 128), intN-row, "
+        "intN-sigma, intN-affine, intN-search, gptqN-row, gptqN-sigma (N 2 to 8), step-S, trellisN-S, water-S and "
+        "waterN-S (S a number, N 4 to 256)."
     )
 
 

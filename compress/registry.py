@@ -6,6 +6,7 @@ from .coders import LEVELS, ByteCoder
 from .gptq import Gptq
 from .mix_coder import Mix
 from .quantizers import Exact, Half, Official, RowInt
+from .quantizers_classic import AffineInt, ClipSearch, KMeans, Ternary
 from .recipes import RECORD_SIGMA
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
@@ -24,6 +25,7 @@ def quantizers() -> dict[str, Quantizer]:
     found: list[Quantizer] = [Exact(), Official(), Half()]
     found += [RowInt(bits) for bits in range(2, 9)]
     found += [RowInt(bits, sigma=RECORD_SIGMA) for bits in (5, 6, 7)]
+    found += [AffineInt(4), ClipSearch(4), Ternary(), KMeans(16)]
     found += [Gptq(6, RECORD_SIGMA), Gptq(6, RECORD_SIGMA, 8)]
     found += [Uniform(0.02), Trellis(0.02, 8), Trellis(0.02, 32), Water(0.02), Water(0.02, 8)]
     return {stage.name: stage for stage in found}
