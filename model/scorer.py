@@ -63,7 +63,7 @@ def settle(device: str) -> dict[str, object]:
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
     keep_memory()
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, without importing the compiler
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     on: dict[str, object] = {"torch": str(torch.__version__), "threads": torch.get_num_threads()}
     if device == "cpu":
