@@ -37,7 +37,7 @@ class AdaptingStream:
             self.learn([*self.window, token])
             self.window.clear()
         self.window.append(token)
-        logits = self.running.step(torch.tensor([token]), torch.tensor([fresh]))[0]
+        logits = self.running.step(torch.tensor([token]), np.array([fresh]))[0]
         return torch.log_softmax(logits, -1).numpy()
 
     def learn(self, tokens: list[int]) -> None:

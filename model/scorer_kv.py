@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import ModelError
 from .gpt import GPT
 from .incremental import Incremental
 from .scorer_grid import distances, gaps, nats_of
@@ -34,15 +33,8 @@ class KvScorer:
     @torch.no_grad()
     def step(self, tokens: np.ndarray, flags: np.ndarray) -> np.ndarray:
         """uint16 `(S, V)` distances of what follows each row's token. tokens int64 `(S,)`; flags uint8 `(S,)`."""
-        ids = torch.from_numpy(tokens).to(self.device)
-        if flags.all():
-            fresh = flags == RESTART
-            logits = self.running.step(ids, torch.from_numpy(fresh).to(self.device) if fresh.any() else None)
-        elif flags.any():
-            given = torch.from_numpy(flags).to(self.device)
-            logits = self.running.step(ids, given == RESTART, given != IDLE)
-        else:
-            raise ModelError("a step in which every row is idle; wanted a token for at least one.")
+        ids, fresh, active = torch.from_numpy(tokens).to(self.device), flags == RESTART, flags != IDLE
+        logits = self.running.step(ids, fresh if fresh.any() else None, None if active.all() else active)
         return distances(gaps(logits))
 
     @torch.no_grad()

@@ -193,7 +193,7 @@ BROKEN = {
     "a token beyond the vocabulary": (step([1, 19, 3], [2, 2, 2]), "token 19 is beyond the vocabulary of 19"),
     "a short step": (frame(b"S", b"\1\0"), "too short for 3 tokens"),
     "a long step": (frame(b"S", bytes(10)), "a step of 10 bytes"),
-    "nobody steps": (step([1, 2, 3], [0, 0, 0]), "every row is idle"),
+    "nobody steps": (step([1, 2, 3], [0, 0, 0]), "no row takes a token"),
     "no windows": (frame(b"B"), "too short for 3 rows"),
     "windows of nothing": (windows(0, [0, 0, 0], np.zeros((3, 1))), "windows of 0 tokens"),
     "windows too long": (windows(9, [9, 9, 9], np.zeros((3, 10))), "windows of 9 tokens"),
