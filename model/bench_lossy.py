@@ -27,20 +27,20 @@ from .calibrate import calibrate
 from .cli_calibrate import one_thread
 from .divergence import Yardstick
 
-SIGMAS = (6, 8, 10, 12.85, 16)
+SIGMAS = (8, 12.85, 20)
 YARDSTICK = {
     f"{name}-sigma + brotli-11": [f"{name}-sigma{k:g}+brotli11" for k in SIGMAS]
     for name in ("gptq6", "gptq6.7", "gptq6.8")
 }
-STEPS = (0.6, 0.85, 1.2, 1.7, 2.4)
+STEPS = (0.6, 1.0, 1.6, 2.6)
 COLUMNS = ("recipe", "bytes", "decoder", "bits", "kl", "bpb_table", "mse")
 
 
 def families(parameters: int) -> dict[str, list[str]]:
     """Recipes of each curve. Steps of `water` are given for one nat a token over all weights, at the usual damage."""
     unit = math.sqrt(24 * 0.005 / max(parameters, 1))  # about 0.005 nats a token
-    own = {"step + mix": [f"step-{s:g}+mix" for s in (0.02, 0.035, 0.05, 0.075, 0.11)]}
-    own["water + brotli-11"] = [f"water-{s * unit:.3g}+brotli11" for s in STEPS]
+    own = {"step + mix": [f"step-{s:g}+mix" for s in (0.02, 0.04, 0.08)]}
+    own["water + brotli-11"] = [f"water-{s * unit:.3g}+brotli11" for s in STEPS[::3]]
     own["water + mix"] = [f"water-{s * unit:.3g}+mix" for s in STEPS]
     own["water8 + mix"] = [f"water8-{s * unit:.3g}+mix" for s in STEPS]
     return YARDSTICK | own
@@ -99,7 +99,7 @@ def lower_hull(points: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def bench(
-    checkpoint: Path, /, *, shards: Path, calibration: Path | None = None, tokens: int = 65_536, json: bool = False
+    checkpoint: Path, /, *, shards: Path, calibration: Path | None = None, tokens: int = 16_384, json: bool = False
 ) -> int:
     """Code a model by the records' quantiser and by ours; bytes at equal divergence and equal score.
 
