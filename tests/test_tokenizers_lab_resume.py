@@ -214,3 +214,21 @@ def test_a_full_disk_is_an_os_error_and_leaves_no_manifest(
     with pytest.raises(OSError, match="No space left"):
         write_shards(small_lab / "corpus/docs.jsonl", small_lab / "vocab/bytes", tmp_path / "s")
     assert [path.name for path in (tmp_path / "s").rglob("*") if path.is_file()] == []
+
+
+def test_a_second_export_into_the_same_folder_is_refused(small_lab: Path, tmp_path: Path) -> None:
+    from tokenizers_lab.aside import alone_in
+
+    words = (small_lab / "corpus/docs.jsonl", small_lab / "vocab/bytes", tmp_path)
+    with alone_in(tmp_path), pytest.raises(VocabError, match="another command is writing into this folder"):
+        write_shards(*words)
+    assert write_shards(*words)["files"], "the folder is free again"
+
+
+@pytest.mark.parametrize(("more", "says"), [({"workers": 0}, "--workers 0"), ({"shard_tokens": 1 << 31}, "at most")])
+def test_numbers_that_mean_nothing_are_refused_before_a_folder_is_made(
+    small_lab: Path, tmp_path: Path, more: dict[str, int], says: str
+) -> None:
+    with pytest.raises(VocabError, match=says):
+        write_shards(small_lab / "corpus/docs.jsonl", small_lab / "vocab/bytes", tmp_path / "no", **more)
+    assert not (tmp_path / "no").exists()

@@ -1,15 +1,17 @@
 """Files that are either whole or not there: written under another name, flushed to the disk, then renamed.
 
 A run that is killed leaves at most a `NAME.aside` file, which the next run overwrites; nobody ever meets half a shard
-under the name of a shard.
+under the name of a shard. Two runs in one folder would take each other's files away, so the second is refused.
 """
 
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from .errors import VocabError
 
 
 @contextmanager
@@ -37,6 +39,40 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON with a last newline, atomically. Raises OSError."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make a folder where there is none and hold it for this process, however that ends; an empty one is not left.
+
+    Without file locks in the system it is not held. Raises VocabError when another process holds it, OSError.
+    """
+    fresh = not folder.is_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _locked(folder):
+            yield
+    finally:
+        if fresh:
+            with suppress(OSError):  # not empty, as it should be
+                folder.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise VocabError(f"{folder}: another command is writing into this folder. Wait for it, or use --out.") from None
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

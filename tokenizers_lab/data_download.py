@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .aside import write_json
+from .aside import alone_in, write_json
 from .errors import VocabError
 from .importers import TABLE, import_vocabulary
 from .shard_format import SPLITS, read_values, shard_name
@@ -178,7 +178,11 @@ def download(
     if train_shards < 0:
         raise VocabError(f"--train-shards {train_shards}: wanted 0 or more.")
     hub = Hub(repository, revision, endpoint)
-    out.mkdir(parents=True, exist_ok=True)
+    with alone_in(out):
+        return _download(hub, variant, out, train_shards, say)
+
+
+def _download(hub: Hub, variant: str, out: Path, train_shards: int, say: Callable[[str], None]) -> dict[str, Any]:
     listing = hub.look(f"{ROOT}/manifest.json", "published.json")
     if not is_right(out / listing.name, listing):
         hub.fetch(listing, out)
@@ -203,7 +207,13 @@ def download(
         import_vocabulary(out / PurePosixPath(tools[0]).name, out / "vocab")
         shutil.copyfile(out / "vocab" / TABLE, out / TABLE)
     stated = {file.name: {"size": file.size, "hash": file.etag} for file in files}
-    record = {"repository": repository, "revision": hub.revision, "variant": variant, "tokens": tokens, "files": stated}
+    record = {
+        "repository": hub.repository,
+        "revision": hub.revision,
+        "variant": variant,
+        "tokens": tokens,
+        "files": stated,
+    }
     write_json(out / RECORD, record)
     shutil.rmtree(out / HALF, ignore_errors=True)
     return {**record, "fetched": [file.name for file in wanted]}

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from .aside import write_bytes, write_json
+from .aside import alone_in, write_bytes, write_json
 from .builders import TABLE, open_vocabulary
 from .corpus import read_corpus
 from .document import COLUMN
 from .errors import VocabError
 from .progress import bytes_bar
-from .shard_format import SPLITS
+from .shard_format import LARGEST, SPLITS
 from .shard_plan import UNIT_BYTES, Plan, plain_file, plan_units
 from .shard_stream import ShardStream, Written
 from .shard_units import Job, read_part, remember
@@ -83,49 +83,51 @@ def write_shards(
     """Write the folder `out`; returns its manifest.
 
     validation: documents at the head that form the validation split; from corpus.json when None. column: where lines
-    and parquet files have the text. workers: processes on
-    this machine; executor: takes their place, and must see the same paths. Raises VocabError for input that cannot be
-    read or accounted for, OSError for a full disk.
+    and parquet files have the text. workers: processes on this machine; executor: takes their place, and must see the
+    same paths. Raises VocabError for input that cannot be read or accounted for, OSError for a full disk.
     """
-    if shard_tokens < 1:
-        raise VocabError(f"--shard-tokens {shard_tokens:,}: wanted at least 1.")
+    if not 1 <= shard_tokens <= LARGEST:
+        raise VocabError(f"--shard-tokens {shard_tokens:,}: wanted at least 1, and {LARGEST:,} at most.")
+    if workers < 1:
+        raise VocabError(f"--workers {workers}: wanted at least 1.")
     spec, tokenizer, file_bytes = open_vocabulary(vocabulary)
     if tokenizer.size > 1 << 16 or tokenizer.bos != BOS:
         raise VocabError(f"{vocabulary}: {tokenizer.size:,} ids, BOS {tokenizer.bos}; shards want 65,536 and {BOS}.")
     remember(spec.sha256, tokenizer)
     first = validation_count(docs, validation)
-    units = out / UNITS
-    plain = plain_file(docs, units, column)
-    plan = plan_units(plain, first, unit_bytes)
-    if not plan.units:
-        raise VocabError(f"{docs}: no documents in it. Name documents with --docs FILE.")
-    source = source_of(docs, plan, first)
-    sidecars = SPLITS if train_sidecar else SPLITS[:1]
-    wanted = {"corpus": source["sha256"], "vocabulary": spec.sha256, "validation_documents": first}
-    whole = {**wanted, "shard_tokens": shard_tokens, "train_sidecar": train_sidecar}
-    if (done := _done(out, whole)) is not None:
-        shutil.rmtree(units, ignore_errors=True)  # a run may have died between its manifest and this
-        return done
-    _begin(units, {**wanted, "sidecars": list(sidecars), "unit_bytes": unit_bytes})
-    (out / "manifest.json").unlink(missing_ok=True)
-    jobs = [
-        Job(str(plain), str(docs), str(vocabulary), spec.sha256, str(units), unit, unit.split in sidecars)
-        for unit in plan.units
-    ]
-    with bytes_bar("encoding", plan.size) as advance, process_pool(0 if executor else workers) as pool:
-        for job in run_jobs(jobs, executor or pool, 2 * max(workers, 2)):
-            advance(job.unit.end - job.unit.begin)
-    written, counts = _assemble(jobs, units, out, shard_tokens, sidecars)
-    source |= counts
-    for stale in out.glob("fineweb_*"):
-        if stale.name not in {file.name for file in written}:
-            stale.unlink()
-    write_bytes(out / spec.file, file_bytes)
-    write_bytes(out / TABLE, tokenizer.table.to_npz())
-    manifest = _manifest(spec, source, whole, written)
-    write_json(out / "manifest.json", manifest)
-    shutil.rmtree(units)
-    return manifest
+    with alone_in(out):
+        units = out / UNITS
+        plain = plain_file(docs, units, column)
+        plan = plan_units(plain, first, unit_bytes)
+        if not plan.units:
+            raise VocabError(f"{docs}: no documents in it. Name documents with --docs FILE.")
+        source = source_of(docs, plan, first)
+        sidecars = SPLITS if train_sidecar else SPLITS[:1]
+        wanted = {"corpus": source["sha256"], "vocabulary": spec.sha256, "validation_documents": first}
+        whole = {**wanted, "shard_tokens": shard_tokens, "train_sidecar": train_sidecar}
+        if (done := _done(out, whole)) is not None:
+            shutil.rmtree(units, ignore_errors=True)  # a run may have died between its manifest and this
+            return done
+        _begin(units, {**wanted, "sidecars": list(sidecars), "unit_bytes": unit_bytes})
+        (out / "manifest.json").unlink(missing_ok=True)
+        jobs = [
+            Job(str(plain), str(docs), str(vocabulary), spec.sha256, str(units), unit, unit.split in sidecars)
+            for unit in plan.units
+        ]
+        with bytes_bar("encoding", plan.size) as advance, process_pool(0 if executor else workers) as pool:
+            for job in run_jobs(jobs, executor or pool, 2 * max(workers, 2)):
+                advance(job.unit.end - job.unit.begin)
+        written, counts = _assemble(jobs, units, out, shard_tokens, sidecars)
+        source |= counts
+        for stale in out.glob("fineweb_*"):
+            if stale.name not in {file.name for file in written}:
+                stale.unlink()
+        write_bytes(out / spec.file, file_bytes)
+        write_bytes(out / TABLE, tokenizer.table.to_npz())
+        manifest = _manifest(spec, source, whole, written)
+        write_json(out / "manifest.json", manifest)
+        shutil.rmtree(units)
+        return manifest
 
 
 def _manifest(spec: Spec, source: dict[str, Any], whole: dict[str, Any], written: list[Written]) -> dict[str, Any]:
