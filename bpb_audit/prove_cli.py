@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     write.add_argument(
         "--path", choices=("kv", "replay"), default="kv", help="kv: portable, fp64. replay: as evaluated"
     )
-    write.add_argument("--rows", type=count, default=64, metavar="S", help="streams side by side at most (default 64)")
+    write.add_argument("--rows", type=count, default=0, metavar="S", help="streams side by side at most (default: 64)")
     write.add_argument(
         "--sample", type=count, default=0, metavar="N", help="prove N documents only, and say how far off"
     )
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
                     options.shards,
                     options.vocab,
                     options.context == "documents",
-                    max(options.rows, 1),
+                    options.rows,
                     options.sample,
                     options.seed,
                     windows,

@@ -6,6 +6,7 @@ asked for, only the lanes are decoded that others need; where a residual adapts 
 before them in the unit.
 """
 
+import json
 from collections.abc import Iterator
 from itertools import accumulate, islice, pairwise
 
@@ -176,6 +177,9 @@ def same_scorer(proof: ProofFile, scorer: Scorer) -> str:
                 f"the scorer has {name} {getattr(hello, name):,}, the proof was made with {value:,}; a scorer decodes "
                 "only in the shape that it coded in."
             )
-    if hello.about != head.about:
-        return f"the scorer now: {hello.about}; when written: {head.about}."
-    return ""
+    if hello.about == head.about:
+        return ""
+    said = f"the scorer now: {hello.about}; when written: {head.about}."
+    if json.loads(head.about).get("path") == "replay":
+        raise AuditError(f"{said} An evaluation's own pass decodes only where its arithmetic is the same.")
+    return said

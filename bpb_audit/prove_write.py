@@ -29,10 +29,13 @@ from .prove_sample import choose, interval
 from .prove_tables import Tables
 from .prove_text import Text, open_text
 
+MOST_ROWS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to write. rows: the most to run. windows: how many windows of each lane to verify, 0 for whole lanes."""
+    """What to write. rows: the most to run, 0 for 64, or for replay as many as the evaluation runs. windows: how many to
+    verify by steps in all, 0 for every lane from end to end. workers: units at a time, 0 for one a processor."""
 
     choice: Choice
     docs: Path
@@ -40,7 +43,7 @@ class Wish:
     shards: Path | None = None
     vocab: Path | None = None
     by_document: bool = False
-    rows: int = 64
+    rows: int = 0
     sample: int = 0
     seed: int = 0
     windows: int = 0
@@ -56,7 +59,8 @@ def write(wish: Wish, tell: Progress = lambda _: None) -> Report:
         raise AuditError(f"{wish.choice.artifact}: no such file; name the artifact to prove with.")
     text = open_text(wish.docs, wish.shards, wish.vocab, wish.sample, wish.seed)
     workers = workers_for(wish.workers)
-    rows = rows_for(len(text.tokens) - 1, wish.rows, workers)
+    own = wish.choice.path == "replay" and not wish.rows  # the evaluation's own number, which it knows
+    rows = 0 if own else rows_for(len(text.tokens) - 1, wish.rows or MOST_ROWS, workers)
     with wish.choice.start(rows, len(text.vocabulary)) as scorer:
         layout, header = _plan(wish, text, scorer)
 

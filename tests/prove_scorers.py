@@ -103,6 +103,7 @@ class FakeChoice:
     context: int = 16
     bulk: bool = True
     most_rows: int = 3
+    path: str = "kv"
     started: list[Fake] = field(default_factory=list)
 
     def start(self, rows: int, vocab: int, _length: int | None = None) -> Any:
