@@ -12,10 +12,7 @@ from .fast_block import FastBlock
 from .fast_head import CAP_LIMIT, HeadLoss
 from .gpt import GPT, Block, normed
 
-UNKNOWN_TO_FAST = (  # switches the hand-written block lacks
-    *("relu_slope", "rope_dims", "depth_scale"),
-    *("parallel_from", "value_residual", "exclusive_last", "gate_width"),
-)
+UNKNOWN_TO_FAST = ("parallel_from", "value_residual", "exclusive_last", "gate_width")  # the block by hand lacks these
 TILE = 64  # queries that attend together; a tile never multiplies with keys after its end
 
 
@@ -48,6 +45,7 @@ class FastGPT(GPT):
             return FastBlock.apply(
                 x, x0, block.resid_mix, at.c_q.matrix(), at.c_k.matrix(), at.c_v.matrix(), at.q_gain, at.proj.matrix(),
                 block.attn_scale, mlp.fc.matrix(), mlp.proj.matrix(), block.mlp_scale, cos, sin, mask,
+                mlp.slope, block.scale,
             )  # fmt: skip
 
         x = self.climb(x0, run)

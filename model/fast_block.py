@@ -33,11 +33,13 @@ def unit_rows_back(grad: Tensor, unit: Tensor, factor: Tensor, onto: Tensor, tim
 
 
 def turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> Tensor:
-    """Rotary positions. x, out: `(B, T, H, D)`; cos, sin: `(T, 1, D/2)`. Turning by -sin turns back."""
-    half = x.size(-1) // 2
-    left, right = x[..., :half], x[..., half:]
+    """Rotary positions. x, out: `(B, T, H, D)`; cos, sin: `(T, 1, D/2)` or narrower. Turning by -sin turns back."""
+    half = cos.size(-1)
+    left, right = x[..., :half], x[..., half : 2 * half]
     torch.mul(left, cos, out=out[..., :half]).addcmul_(right, sin)
-    torch.mul(right, cos, out=out[..., half:]).addcmul_(left, sin, value=-1)
+    torch.mul(right, cos, out=out[..., half : 2 * half]).addcmul_(left, sin, value=-1)
+    if 2 * half < x.size(-1):  # partial rotary: the rest stays
+        out[..., 2 * half :] = x[..., 2 * half :]
     return out
 
 
@@ -93,14 +95,15 @@ def attend_back(
 class FastBlock(torch.autograd.Function):
     """One block. x, x0 `(B, T, C)` -> `(B, T, C)`.
 
-    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; tables `(T, 1, D/2)`; mask as in `attend`.
+    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; tables `(T, 1, D/2)`; mask as in `attend`; slope: of
+    the ReLU below zero; depth: what the branches read is multiplied by it.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
         wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
-        cos: Tensor, sin: Tensor, mask: Tensor,
+        cos: Tensor, sin: Tensor, mask: Tensor, slope: float, depth: float,
     ) -> Tensor:  # fmt: skip
         rows, length, dim = x.shape
         heads = gain.numel()
@@ -109,6 +112,9 @@ class FastBlock(torch.autograd.Function):
         mixed = (mix[0] * x).addcmul_(mix[1], x0).view(-1, dim)  # (N, C)
         n1, f1 = unit_rows(mixed)
         joint = torch.cat((wq, wk, wv))  # ((H + 2K) D, C)
+        if depth != 1.0:
+            joint *= depth
+            fc = fc * depth
         qkv = torch.mm(n1, joint.T).view(rows, length, -1, width)  # (B, T, H + 2K, D)
         fq, fk = (unit_factor(qkv[:, :, part]) for part in (slice(heads), slice(heads, heads + groups)))
         nq = turn(qkv[:, :, :heads], cos, sin, qkv.new_empty(rows, length, heads, width)).mul_(fq)
@@ -120,14 +126,15 @@ class FastBlock(torch.autograd.Function):
         y = by_token(y, groups, length).reshape(-1, dim)  # (N, C)
         middle = torch.addmm(mixed, y, (attn_scale[:, None] * wo).T)
         n2, f2 = unit_rows(middle)
-        inner = torch.mm(n2, fc.T).relu_()  # (N, F)
+        inner = torch.mm(n2, fc.T)  # (N, F)
+        inner = torch.nn.functional.leaky_relu_(inner, slope) if slope else inner.relu_()
         squared = inner * inner
         out = middle.addmm_(squared, (mlp_scale[:, None] * proj).T)
         ctx.save_for_backward(
             x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin,
             n1, f1, nq, fq, nk, fk, v, y, n2, f2, inner, squared, *kept,
         )  # fmt: skip
-        ctx.tile = mask.size(1)
+        ctx.tile, ctx.slope, ctx.depth = mask.size(1), slope, depth
         return out.view(rows, length, dim)
 
     @staticmethod
@@ -142,8 +149,9 @@ class FastBlock(torch.autograd.Function):
         # the perceptron: out = middle + squared @ (scale * proj).T
         folded = torch.mm(g.T, squared)  # (C, F)
         d_proj, d_mlp_scale = folded * mlp_scale[:, None], (folded * proj).sum(1)
-        d_inner = torch.mm(g, mlp_scale[:, None] * proj).mul_(inner)  # half of it: d(u^2) = 2 u du
-        d_fc = torch.mm(d_inner.T, n2).mul_(2)
+        steep = torch.nn.functional.leaky_relu(inner, ctx.slope) if ctx.slope else inner  # below zero, slope^2 u
+        d_inner = torch.mm(g, mlp_scale[:, None] * proj).mul_(steep)  # half of it: d(u^2) = 2 u du
+        d_fc = torch.mm(d_inner.T, n2).mul_(2 * ctx.depth)
         g = unit_rows_back(torch.mm(d_inner, fc), n2, f2, g, times=2.0)
         # attention: middle = mixed + y @ (scale * out).T
         folded = torch.mm(g.T, y)  # (C, C)
@@ -164,10 +172,10 @@ class FastBlock(torch.autograd.Function):
         dk = (dk * fk).addcmul_(nk, dots * fk, value=-1 / width)
         turn(dk, cos, -sin, d_qkv[:, :, heads : heads + groups])
         d_flat = d_qkv.view(-1, joint.size(0))
-        d_joint = torch.mm(d_flat.T, n1).split([heads * width, groups * width, groups * width])
+        d_joint = torch.mm(d_flat.T, n1).mul_(ctx.depth).split([heads * width, groups * width, groups * width])
         g = unit_rows_back(torch.mm(d_flat, joint), n1, f1, g).view_as(x)
         d_mix = torch.stack(((g * x).sum((0, 1)), (g * x0).sum((0, 1))))
         return (
             g * mix[0], g * mix[1], d_mix, *d_joint, d_gain, d_out, d_attn_scale, d_fc, d_proj, d_mlp_scale,
-            None, None, None,
+            None, None, None, None, None,
         )  # fmt: skip
