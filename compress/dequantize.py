@@ -49,7 +49,7 @@ def part_specs(scheme: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int
             next_states(states)
         if dtypes[1:3] != ["int8", "int8"] or dtypes[4:] not in ([], ["int32", "int32"]):
             dtypes = []
-    if len(wants.get(word, ())) != len(dtypes) or any(d not in STORED for d in dtypes):
+    if word not in wants or len(wants[word]) != len(dtypes) or any(d not in STORED for d in dtypes):
         raise CodecError(f"the scheme {scheme!r:.60} is not known to this reader")
     if word in ("row", "affine", "trellis") and not shape:
         raise CodecError(f"the scheme {scheme!r:.60} wants rows, the tensor has none")

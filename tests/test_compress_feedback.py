@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import random
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.container import read_container, write_container
+from compress.container_read import read_table, unpack_container
+from compress.container_write import assemble, pack_parts
+from compress.dequantize import part_specs
 from compress.errors import CodecError
 from compress.feedback import factors, fast_round, round_grid
 from compress.feedback_trellis import fast_paths, path_grid
 from compress.gptq import Gptq
 from compress.grid import octaves
+from compress.recipes import parse_coder
+from compress.stage import Parts
 from compress.statistics import Metric, Statistics, divergence, fingerprint, read_statistics, write_statistics
 from compress.trellis import next_states, walk_columns
-from compress.water import Water
+from compress.water import Water, grid_parts
 
 RNG = np.random.default_rng(8)
 
@@ -200,3 +207,88 @@ def test_a_moment_that_is_none_is_a_sentence() -> None:
         factors(np.array([[1.0, 9.0], [9.0, 1.0]]), 0.01)
     with pytest.raises(CodecError, match="negative"):
         factors(np.array([1.0, -1.0]), 0.01)
+
+
+def fixed_grid(states: int) -> Parts:
+    """A grid with everything a grid can have, made of integers alone."""
+    q = (np.arange(7 * 5, dtype=np.int64) * 37 % 19 - 9).reshape(7, 5)
+    q[2, 3], q[6, 0] = 300, -70_000
+    rows, columns = np.arange(-3, 4).astype(np.int8), np.array([0, -9, 5, 2, 1], np.int8)
+    return grid_parts("w", "float32", (7, 5), q.astype(np.float64), rows, columns, np.float32(0.125), states)
+
+
+def slow_grid(q: np.ndarray, rows: np.ndarray, columns: np.ndarray, step: float, states: int) -> np.ndarray:
+    """What FORMAT.md says a grid means, number by number."""
+    out, moves = np.zeros(q.shape), next_states(states) if states > 1 else None
+    for c in range(q.shape[1]):
+        state = 0
+        for r in range(q.shape[0]):
+            j = int(q[r, c])
+            if moves is not None:
+                k, j = j, 2 * j - (state & 1) * ((j > 0) - (j < 0))
+                state = moves[state, k & 1]
+            out[r, c] = j * step * 2 ** (int(rows[r]) / 4) * 2 ** (int(columns[c]) / 4)
+    return out
+
+
+@pytest.mark.parametrize("states", [1, 8])
+def test_grid_file_is_what_the_format_says(golden, tmp_path: Path, states: int) -> None:
+    part, store = fixed_grid(states), parse_coder(["store"])
+    golden(f"compress_grid{states}.pgc", pack_parts([part], store, store))
+    (tmp_path / "a.pgc").write_bytes(pack_parts([part], store, store))
+    back = read_container(tmp_path / "a.pgc")["w"]
+    q = part.arrays[0].astype(np.int64)
+    q.reshape(-1)[part.arrays[4]] += part.arrays[5]
+    assert (int(q[2, 3]), int(q[6, 0])) == (300, -70_000)
+    wanted = slow_grid(q, part.arrays[1], part.arrays[2], float(part.arrays[3]), states)
+    assert back == pytest.approx(wanted, rel=3e-7)
+
+
+BAD_SCHEMES = [
+    "", "nothing", "grid", "grid int8", "grid int8 int8 int8 float32", "grid int8 int8 int8 float32 1",
+    "grid int8 int8 int8 float32 3 0", "grid int8 int8 int8 float32 1 2", "grid int8 int16 int8 float32 1 0",
+    "grid int8 int8 int8 float32 int32 int32 1 0", "grid int8 int8 int8 float32 1 99999999999999",
+    "grid int8 int8 int8 float32 -1 0", "grid int8 int8 int8 float32 ² 0", "grid raw int8 int8 float32 1 0",
+    "grid int8 int8 int8 float32 int64 int64 1 2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", BAD_SCHEMES)
+@pytest.mark.parametrize("shape", [(7, 5), (0, 5), (7, 0), (35,), ()])
+def test_other_grids_are_refused(scheme: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(CodecError, match="not known|no trellis"):
+        part_specs(scheme, shape)
+
+
+def test_amounts_beyond_the_tensor_are_refused() -> None:
+    part = fixed_grid(1)
+    for place in (35, -1, 2**31 - 1):
+        part.arrays[4][0] = place
+        with pytest.raises(CodecError, match="beyond its tensor"):
+            part.restore()
+
+
+@pytest.mark.parametrize("states", [1, 8])
+def test_any_bytes_give_values_or_the_one_error(states: int) -> None:
+    store, rng = parse_coder(["store"]), random.Random(states)
+    data = pack_parts([fixed_grid(states)], store, store)
+    head, table = read_table(data)[1], read_table(data)[0]
+    for _ in range(300):
+        broken = bytearray(data)
+        broken[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        with pytest.raises(CodecError):
+            list(unpack_container(bytes(broken)))
+    for _ in range(300):  # right checksums, other numbers: any value will do, no other error
+        body = bytearray(data[head:])
+        for _ in range(rng.randrange(1, 9)):
+            body[rng.randrange(len(body))] = rng.randrange(256)
+        streams, at = [], 0
+        for chain, size, *_ in table["streams"]:
+            crc = zlib.crc32(bytes(body[at : at + size]))
+            streams.append([chain, size, crc, crc if chain == "store" else _[1]])
+            at += size
+        try:
+            found = list(unpack_container(assemble({**table, "streams": streams}, bytes(body))))
+        except CodecError:
+            continue
+        assert found[0][1].shape == (7, 5)
