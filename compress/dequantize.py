@@ -41,7 +41,7 @@ def part_specs(scheme: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int
     if word == "trellis" and dtypes[2:] and dtypes[2].isdecimal():
         next_states(int(dtypes.pop()[:4]))
         wants["trellis"] = [shape, ()]
-    if word == "grid" and all(d.isdecimal() and len(d) < 12 for d in dtypes[-2:]) and shape:
+    if word == "grid" and len(dtypes) > 5 and all(d.isdecimal() and len(d) < 12 for d in dtypes[-2:]) and shape:
         count, states = int(dtypes.pop()), int(dtypes.pop())
         columns = prod(shape[1:]) if shape[0] else 0
         wants["grid"] = [shape, shape[:1], (columns,), (), *([(count,)] * 2 if count else [])]
