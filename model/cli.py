@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from pglab_report import Ways
+
 model = App(name="model", help="Train, evaluate and bundle the standard GPT.")
 
 model.command("model.cli_calibrate:calibrate", name="calibrate")
@@ -84,8 +86,15 @@ def train(
         said = finished_words(out / "checkpoint", config)
     else:
         print(f"{out}: finished before; nothing is left to do.", file=sys.stderr)
-    show_scores([] if said is None else list(said["scores"].values()), json)
-    return 0
+    scores = [] if said is None else list(said["scores"].values())
+    if json:
+        print(json_module.dumps(scores, indent=1))
+        return 0
+    from pglab_report import show
+
+    from .score_report import score_report
+
+    return show(score_report(scores, {}), Ways())
 
 
 def usable_ranks(wished: int, device: str) -> int:
@@ -112,7 +121,7 @@ def eval_(
     method: str = "sequential",
     stride: int = 0,
     rate: float | None = None,
-    json: bool = False,
+    ways: Ways = Ways(),
 ) -> int:
     """Score an artifact on the validation shards: sums of nats, tokens and bytes, and their ratios.
 
@@ -136,13 +145,14 @@ def eval_(
         Targets a window adds, for sliding and documents; 0 means half a sequence.
     rate
         Rate of gradient descent, for adapting; as configured if not given.
-    json
-        Print one JSON document, the content of score.json.
     """
-    from .score import score_artifact
+    from pglab_report import show
 
-    show_scores([score_artifact(artifact, shards, length, tokens, method, stride, rate)], json, one=True)
-    return 0
+    from .score import score_artifact
+    from .score_report import score_report
+
+    score = score_artifact(artifact, shards, length, tokens, method, stride, rate)
+    return show(score_report([score], score), ways)  # its JSON holds the fields of score.json at the top
 
 
 @model.command
@@ -171,27 +181,3 @@ def bundle(*, recipe: str = "baseline", out: Path, pack: bool = False, check: bo
     other = len(packed(recipe_bundle(place)).encode())
     print(f"{out}: {size:,} bytes" + ("" if pack else f"; packed it would be {other:,}"))
     return 0
-
-
-def show_scores(scores: list[dict[str, Any]], json: bool, one: bool = False) -> None:
-    """Scores as a table on stdout, or as one JSON document."""
-    if json:
-        print(json_module.dumps(scores[0] if one else scores, indent=1))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("artifact", "val loss", "bpb raw", "bpb table", "tokens", "raw bytes", "table bytes", "seconds")
-    for row in scores:
-        raw, count = row["bpb_raw"], row["bytes_raw"]
-        table.add_row(
-            row["artifact"],
-            f"{row['val_loss']:.4f}",
-            "unknown" if raw is None else f"{raw:.4f}",
-            f"{row['bpb_table']:.4f}",
-            f"{row['tokens']:,}",
-            "unknown" if count is None else f"{count:,}",
-            f"{row['bytes_table']:,}",
-            f"{row['seconds']:.1f}",
-        )
-    Console().print(table)

@@ -79,8 +79,21 @@ def agree(shown: str, printed: str, marks: tuple[str, ...]) -> bool:
     return wanted == found
 
 
+def fresh(step: Step, printed: str) -> str:
+    """What the page is to show after a command: all that was printed, or of some lines those that it shows now."""
+    lines = plain(printed, ())
+    if "some lines" not in step.marks or not step.shown:
+        return "\n".join(lines).strip("\n")
+    kept, at = [], 0
+    for wanted in plain(step.shown, step.marks):
+        here = next((n for n in range(at, len(lines)) if plain(lines[n], step.marks) == [wanted]), None)
+        if here is not None:
+            kept, at = [*kept, lines[here]], here + 1
+    return "\n".join(kept or lines)
+
+
 def run_page(page: Path, folder: Path, write: bool = False) -> None:
-    """Run every block of `page` in `folder`. write: put what was printed into the page where it is not what is shown.
+    """Run every block of `page` in `folder`. write: put what was printed into the page instead of comparing.
 
     Raises AssertionError with the command, what was shown and what was printed.
     """
@@ -105,7 +118,7 @@ def run_page(page: Path, folder: Path, write: bool = False) -> None:
             assert done.returncode == (last if number == len(steps) else 0), told
             same = agree(step.shown, done.stdout, block.marks)
             assert same or write, f"{told}\nthe page shows:\n{step.shown}"
-            printed = step.shown if same else "\n".join(plain(done.stdout, ()))
+            printed = fresh(step, done.stdout)
             made += f"$ {step.command}\n" + (f"{printed}\n" if printed else "")
         new = new.replace(block.text, made, 1)
     if write and new != text:

@@ -73,7 +73,7 @@ def test_a_page_is_run_and_held_to_its_words(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="the page shows:\ntook 9 min"):
         run_page(page, tmp_path)
     run_page(page, tmp_path, write=True)
-    assert page.read_text() == before.replace("9 s", "3.5 s")
+    assert page.read_text() == before.replace("9 s", "3.5 s")  # the lines that are not shown stay away
     page.write_text(before.replace("<!-- exit 1 -->\n", ""))
     with pytest.raises(AssertionError, match="-> 1"):
         run_page(page, tmp_path)
