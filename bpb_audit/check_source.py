@@ -5,6 +5,7 @@ import copy
 import hashlib
 import re
 from collections.abc import Iterator
+from types import CodeType
 
 from .builder_finder import Bare
 from .code_signs import builders
@@ -15,7 +16,6 @@ from .matching import find, scores_of
 from .program import read_program
 from .rules import rule
 from .submission import Submission
-from .unpack import parse
 
 COUNTS = re.compile(r"\bid_to_piece\b|byte_count|token_bytes|byte_sum|base_bytes|has_leading|val_bpb =", re.I)
 COUNTS_WORDS = re.compile(
@@ -25,47 +25,47 @@ READERS = ("os.environ.get", "os.getenv", "environ.get", "getenv", "_e", "env")
 
 
 def shape(text: str, settings: bool = True) -> str:
-    """A digest of what the code does: the syntax tree without comments, layout and docstrings; '' when it is no code.
+    """A digest of what the code does: its byte code, without comments, layout, line numbers and docstrings.
 
-    Without `settings`, the defaults of environment variables do not count: runs override them.
+    Without `settings`, the defaults of environment variables do not count: runs override them. An empty text when it is
+    no code.
     """
-    tree = parse(text)
-    if tree is None:
+    program = read_program(text)
+    if program.tree is None:
         return ""
+    kept = [] if settings else [(call, call.args[1]) for call in program.calls if _reads_setting(call)]
+    try:
+        for call, _ in kept:
+            call.args[1] = ast.copy_location(ast.Constant(""), call)
+        code = compile(program.tree, "script", "exec", dont_inherit=True, optimize=2)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return ""
+    finally:
+        for call, default in kept:  # the tree is shared
+            call.args[1] = default
     digest = hashlib.sha256()
-    for word in _words(tree, settings):
-        digest.update(word.encode("utf-8", "surrogatepass") + b"\0")
+    _feed(digest, code)
+    for one in program.asserts:
+        digest.update(ast.unparse(one).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
-def _words(tree: ast.AST, settings: bool) -> Iterator[str]:
-    """The tree as words, depth first: kinds of nodes, names, constants; every node closed by a stroke."""
-    stack: list[object] = [tree]
-    while stack:
-        item = stack.pop()
-        if not isinstance(item, ast.AST):
-            yield item if isinstance(item, str) else repr(item)
-            continue
-        yield type(item).__name__
-        stack.append("|")
-        hidden = None if settings else _default(item)
-        for name, value in reversed(list(ast.iter_fields(item))):
-            if isinstance(value, list):
-                if name == "body" and value and _is_text(value[0]):
-                    value = value[1:]  # a docstring
-                stack += ["]", *reversed(["*" if one is hidden else one for one in value]), "["]
-            else:
-                stack.append("*" if value is hidden and hidden is not None else "-" if value is None else value)
+def _feed(digest: "hashlib._Hash", code: CodeType) -> None:
+    """What a code object does and names, and the code objects in it."""
+    digest.update(code.co_code)
+    names = (code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_flags)
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
+    plain = [one for one in code.co_consts if not isinstance(one, CodeType)]
+    told = repr((names, counts, [sorted(map(repr, one)) if isinstance(one, frozenset) else one for one in plain]))
+    digest.update(told.encode("utf-8", "surrogatepass"))
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            _feed(digest, one)
 
 
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _default(node: ast.AST) -> ast.AST | None:
-    """The default in a call that reads an environment variable."""
-    reads = isinstance(node, ast.Call) and len(node.args) == 2 and ast.unparse(node.func) in READERS
-    return node.args[1] if reads and isinstance(node, ast.Call) else None
+def _reads_setting(call: ast.Call) -> bool:
+    """True for a call that reads an environment variable with a default."""
+    return len(call.args) == 2 and ast.unparse(call.func) in READERS
 
 
 def counting(text: str) -> set[str]:

@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
@@ -31,6 +32,7 @@ LINE_BYTES = 1 << 16
 WORDS = 4096  # characters of a line in which a seed is looked for
 KEEP_FIRST, KEEP_LAST = 2048, 2048
 CURVE_POINTS = 4096
+KEPT_LOGS = 12  # logs kept read: those of a record folder
 
 T = TypeVar("T")
 
@@ -345,10 +347,17 @@ class _Recoded(io.RawIOBase):
 def read_log(path: Path, name: str | None = None) -> Log:
     """Read one log; `name` is what findings call it. Raises AuditError when the file cannot be read."""
     try:
-        with path.open("rb") as file:
-            return read_stream(file, name or path.name)
+        state = path.stat()
+        return _read_once(path.resolve(), name or path.name, state.st_mtime_ns, state.st_size)
     except OSError as error:
         raise AuditError(f"{path}: the log cannot be read ({error.strerror}); give a readable file.") from error
+
+
+@lru_cache(maxsize=KEPT_LOGS)
+def _read_once(path: Path, name: str, changed: int, size: int) -> Log:
+    """A log is asked for by many rules, and read anew only when the file has changed. Nobody changes a Log."""
+    with path.open("rb") as file:
+        return read_stream(file, name)
 
 
 def read_stream(file: BinaryIO, name: str) -> Log:

@@ -36,6 +36,7 @@ class Program:
     statements: list[ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return] = field(default_factory=list)
     additions: list[ast.BinOp | ast.AugAssign] = field(default_factory=list)
     strings: list[ast.Constant] = field(default_factory=list)
+    asserts: list[ast.Assert] = field(default_factory=list)
     pieces: set[int] = field(default_factory=set)  # ids of strings that are parts of a formatted one
 
     def lines(self, node: ast.AST) -> str:
@@ -134,6 +135,8 @@ def _walk(program: Program, tree: ast.Module) -> None:
         elif kind is ast.Import or kind is ast.ImportFrom:
             program.imports.append(node)  # type: ignore[arg-type]
             continue
+        elif kind is ast.Assert:
+            program.asserts.append(node)  # type: ignore[arg-type]
         elif kind is ast.Try and node.handlers:  # type: ignore[attr-defined]
             program.guarded.update(id(one) for one in _within(node.body))  # type: ignore[attr-defined]
         for name in node._fields:

@@ -103,7 +103,9 @@ def read_submission(path: Path) -> Submission:
     logs = [one for one in files if is_log(one)]
     scripts = [one for one in files if one.suffix == ".py"]
     jsons = [one for one in files if one.name == "submission.json"] or [
-        one for one in files if path.is_file() and one.suffix == ".json"
+        one
+        for one in files
+        if one.suffix == ".json" and (path.is_file() or (len(one.parts) == 1 and one.name.startswith("submission")))
     ]
     if path.is_file() and not (logs or scripts or jsons):
         logs = files

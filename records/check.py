@@ -62,6 +62,8 @@ def _no_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # what is alive now is old: no pass over it when the collector wakes
+        gc.unfreeze()
         if was_on:
             gc.enable()
 

@@ -16,6 +16,7 @@ from .evidence import Case
 from .finding import Finding
 from .rules import Say, rule
 from .rules_script import sources
+from .script_reader import Source
 
 EVALUATES = re.compile(r"(?:^|_)(?:eval|evaluate|evaluation|validate|validation|val|score|ttt|sliding)(?:_|$)", re.I)
 # what holds training data: its files, or the objects that hand it out; a length or a time of training is none
@@ -36,7 +37,10 @@ def called(function: Function) -> set[str]:
     return {f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, ast.Name | ast.Attribute)}
 
 
-def evaluating(known: dict[str, list[Function]]) -> dict[str, str]:
+Known = dict[str, list[Function]]
+
+
+def evaluating(known: Known) -> dict[str, str]:
     """Functions on the evaluation path: name -> the evaluating function it was reached from (itself, at the start).
 
     A name that says both (`train_and_eval`) starts no path: what it calls first is the training.
@@ -57,12 +61,12 @@ def mentions(text: str) -> bool:
     return len(text) < 300 and bool(TRAINING_TEXT.search(text))
 
 
-def training_reads(known: dict[str, list[Function]]) -> list[tuple[int, str]]:
+def training_reads(source: Source, reached: dict[str, str]) -> list[tuple[int, str]]:
     """`(line, what)` of each mention of training data in a function on the evaluation path, by line."""
     hits = set()
-    for name, start in evaluating(known).items():
+    for name, start in reached.items():
         place = name if name == start else f"{name}, reached from {start}"
-        for function in known[name]:
+        for function in speaking(source, name):
             for node in ast.walk(function):
                 if isinstance(node, ast.Attribute) and TRAINING.match(node.attr):
                     hits.add((node.lineno, f".{node.attr} in {place}"))
@@ -73,14 +77,16 @@ def training_reads(known: dict[str, list[Function]]) -> list[tuple[int, str]]:
     return sorted(hits)
 
 
-def certain_reads(known: dict[str, list[Function]]) -> list[tuple[int, str]]:
+def speaking(source: Source, name: str) -> list[Function]:
+    """The functions of a name whose text speaks of training at all."""
+    return [one for one in source.functions[name] if "train" in source.program.lines(one).lower()]
+
+
+def certain_reads(source: Source, reached: dict[str, str]) -> list[tuple[int, str]]:
     """`(line, call)` where a function that evaluates by its own name opens or loads training files itself."""
     hits = set()
-    reached = evaluating(known)
-    for name in known:
-        if reached.get(name) != name or SETTLES.search(name):
-            continue
-        for call in (node for one in known[name] for node in ast.walk(one) if isinstance(node, ast.Call)):
+    for name in [name for name, start in reached.items() if name == start and not SETTLES.search(name)]:
+        for call in (n for one in speaking(source, name) for n in ast.walk(one) if isinstance(n, ast.Call)):
             func = call.func
             word = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
             given = [part for value in [*call.args, *(k.value for k in call.keywords)] for part in ast.walk(value)]
@@ -115,10 +121,11 @@ def no_training_reads(case: Case) -> Iterator[Finding]:
     if not parsed or len(parsed) < len(found):
         yield say.unchecked("no script that can be parsed", where=found[0].name if found else "")
         return
-    names = sorted({name for source in parsed for name in evaluating(source.functions)})
-    reads = [(source.name, read) for source in parsed for read in training_reads(source.functions)]
+    paths = [(source, evaluating(source.functions)) for source in parsed]
+    names = sorted({name for _, reached in paths for name in reached})
+    reads = [(source.name, read) for source, reached in paths for read in training_reads(source, reached)]
     hits = [f"{name}:{line} {what}" for name, (line, what) in reads]
-    certain = [(source.name, read) for source in parsed for read in certain_reads(source.functions)]
+    certain = [(source.name, read) for source, reached in paths for read in certain_reads(source, reached)]
     if certain:
         yield say.fail(
             f"{len(certain)} call(s) in functions that evaluate read training files",

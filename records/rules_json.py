@@ -154,7 +154,8 @@ def loss_in_logs(case: Case) -> Iterator[Finding]:
         return
     own = [m.val_loss for _, m in case.mean_match.pairs if m.val_loss is not None] if case.mean_match else []
     if len(own) > 1 and near_mean(claim, statistics.fmean(own)):
-        yield say.ok(f"the mean of {len(own)} runs", found=f"{statistics.fmean(own):.8f}")
+        label = case.mean_match.label if case.mean_match else ""
+        yield say.ok(f"the mean of {len(own)} runs ({label})", found=f"{statistics.fmean(own):.8f}")
         return
     for label, runs, bpb_mean in case.label_means:
         lines = [next(m for m in reversed(run.finals) if m.label == label) for run in runs]

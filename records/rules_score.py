@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bpb_audit.log_lines import Metric
 
-from .evidence import Case, Run, before_quantisation, family, method, near_mean, seed_at
+from .evidence import Case, Run, before_quantisation, family, method, near_mean, own_log, seed_at
 from .finding import Finding
 from .rules import Say, rule
 
@@ -86,16 +86,16 @@ def seed_values(case: Case) -> Iterator[Finding]:
     for seed, value, hits in case.seed_matches:
         own = [(r, m) for r, m in hits if (told := seed_at(r, m)) is None or seed == str(told)]
         if own:
-            yield say.ok(
-                f"seed {seed} as claimed", found=f"{own[-1][1].val_bpb:.8f}", expected=value, where=place(*own[-1])
-            )
+            run, metric = own_log(seed, own)
+            value_told = f"{metric.val_bpb:.{metric.digits}f}"
+            yield say.ok(f"seed {seed} as claimed", found=value_told, expected=value, where=place(run, metric))
         elif hits:
             run, metric = hits[-1]
-            told = seed_at(run, metric)
+            stated = seed_at(run, metric)
             yield say.fail(
-                f"the value of seed {seed} stands in a log of seed {told}",
+                f"the value of seed {seed} stands in a log of seed {stated}",
                 where=place(run, metric),
-                found=f"seed {told}",
+                found=f"seed {stated}",
                 expected=f"seed {seed}",
                 fix="name the seed that ran",
             )

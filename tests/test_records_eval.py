@@ -88,9 +88,10 @@ def train_and_eval(args):
 
 
 def test_training_data_is_found_through_the_calls_and_only_there():
-    known = read_source("train_gpt.py", SCRIPT).functions
-    assert evaluating(known) == {"eval_val": "eval_val", "helper": "eval_val", "batches": "eval_val"}
-    assert training_reads(known) == [(3, ".train_files in batches, reached from eval_val")]
+    source = read_source("train_gpt.py", SCRIPT)
+    reached = evaluating(source.functions)
+    assert reached == {"eval_val": "eval_val", "helper": "eval_val", "batches": "eval_val"}
+    assert training_reads(source, reached) == [(3, ".train_files in batches, reached from eval_val")]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,8 @@ def test_training_data_is_found_through_the_calls_and_only_there():
     ],
 )
 def test_what_counts_as_training_data(body, wanted):
-    found = training_reads(read_source("a.py", f"def eval_ttt(args, model, root):\n    {body}\n").functions)
+    source = read_source("a.py", f"def eval_ttt(args, model, root):\n    {body}\n")
+    found = training_reads(source, evaluating(source.functions))
     assert [at for at, _ in found] == ([2] if wanted else [])
 
 
