@@ -100,7 +100,7 @@ def bench(*, json: bool = False) -> int:
         print(
             f"{FOLDERS} folders, {size:,} bytes, CPU time: {answer['rules']} rules {check:.2f} s "
             f"({FOLDERS / check:.1f} folders a second), with the auditor {audit:.2f} s ({FOLDERS / audit:.1f} a "
-            f"second); a plain script of three questions {plain:.2f} s: the rules take {check / plain:.2f} times as long."
+            f"second); a plain script of three questions {plain:.2f} s: the rules take {check / plain:.2f} times it."
         )
     return 0
 
