@@ -2,8 +2,8 @@
 
 The prover compresses text and must not know a model's insides, so the model is another process: it is given tokens and
 says for each row how far every symbol lies below the likeliest, on a grid of 1/256 nat (`scorer_grid`). Two ways:
-`kv` (float64, `scorer_kv`) for files that travel, `replay` (`scorer_replay`) for the evaluation as it was. The artifact
-is read as weights; a script beside it never runs.
+`kv` (float64, `scorer_kv`) for files that travel, `replay` (`scorer_replay`) for the evaluation as it was; `adapt`
+(`scorer_adapt`) shows what learns while it scores. The artifact is read as weights; a script beside it never runs.
 """
 
 import argparse
@@ -27,11 +27,13 @@ from compress.errors import CodecError
 from .errors import ModelError
 from .gpt import parameter_count
 from .score import EVAL_TOKENS, artifact_in, load_model
+from .scorer_adapt import AdaptScorer
 from .scorer_frames import Frames, own_pipes
 from .scorer_grid import GRID
 from .scorer_kv import KvScorer
 from .scorer_replay import ReplayScorer
 
+AnyScorer = KvScorer | ReplayScorer | AdaptScorer
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -40,9 +42,9 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m model.scorer", description=__doc__.split("\n\n")[0])
     parser.add_argument("artifact", type=Path, help="a .pgc, .int8.ptz, .safetensors or .pt file, or a folder with one")
     parser.add_argument("--rows", type=int, default=0, help="streams side by side; 0: as the evaluation has them")
-    parser.add_argument("--path", choices=("kv", "replay"), default="kv")
+    parser.add_argument("--path", choices=("kv", "replay", "adapt"), default="kv")
     parser.add_argument("--length", type=int, default=0, help="tokens a window reads; 0: as it was trained")
-    parser.add_argument("--dtype", choices=list(DTYPES), help="float64 for kv, float32 for replay unless given")
+    parser.add_argument("--dtype", choices=list(DTYPES), help="float64, but float32 for replay, unless given")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--clock", type=Path, help="a folder that gets this process's CPU seconds as JSON")
     return parser.parse_args(argv)
@@ -73,25 +75,29 @@ def settle(device: str) -> dict[str, object]:
     return on | {"gpu": torch.cuda.get_device_name()}
 
 
-def open_scorer(
-    given: argparse.Namespace, versions: dict[str, object]
-) -> tuple[KvScorer | ReplayScorer, dict[str, object]]:
+def open_scorer(given: argparse.Namespace, versions: dict[str, object]) -> tuple[AnyScorer, dict[str, object]]:
     """The scorer and its greeting. Raises ModelError, CodecError or OSError."""
     place = artifact_in(given.artifact)
     model = load_model(place, given.length).to(given.device)
     length = model.config.train_seq_len
     rows = given.rows or max(EVAL_TOKENS["cpu" if given.device == "cpu" else "cuda"] // length, 1)
-    dtype = given.dtype or ("float64" if given.path == "kv" else "float32")
+    dtype = given.dtype or ("float32" if given.path == "replay" else "float64")
     if not 1 <= rows <= 65_535:
         raise ModelError(f"--rows {rows}; wanted 1 to 65,535.")
     if given.path == "replay" and dtype == "float64":
         raise ModelError("replay repeats the evaluation, which is float32 or bfloat16; for float64 take --path kv.")
-    scorer = (KvScorer if given.path == "kv" else ReplayScorer)(model, rows, length, DTYPES[dtype])
+    if given.path == "adapt" and dtype != "float64":
+        raise ModelError("--path adapt computes in float64 only; leave --dtype out.")
+    scorer: AnyScorer
+    if given.path == "adapt":
+        scorer = AdaptScorer(model, rows, length)
+    else:
+        scorer = (KvScorer if given.path == "kv" else ReplayScorer)(model, rows, length, DTYPES[dtype])
     greeting = {
         "protocol": 1,
         "name": f"pglab GPT, {parameter_count(model):,} parameters",
         "vocab": model.config.vocab_size,
-        "context": length,
+        "context": 0 if given.path == "adapt" else length,
         "rows": rows,
         "path": given.path,
         "dtype": dtype,
@@ -115,7 +121,7 @@ def tokens_of(body: bytearray, at: int, shape: tuple[int, ...], vocab: int) -> n
     return tokens
 
 
-def serve(frames: Frames, scorer: KvScorer | ReplayScorer, vocab: int) -> None:
+def serve(frames: Frames, scorer: AnyScorer, vocab: int) -> None:
     """Answer until the prover leaves. Raises ModelError for what nobody may ask."""
     rows = scorer.rows
     while True:
@@ -128,7 +134,7 @@ def serve(frames: Frames, scorer: KvScorer | ReplayScorer, vocab: int) -> None:
                 raise ModelError(f"a step of {len(body):,} bytes; wanted {3 * rows:,} for {rows:,} rows.")
             flags = np.frombuffer(body, np.uint8, rows, 2 * rows)
             frames.give(b"D", scorer.step(tokens, flags))
-        elif kind == b"B" and scorer.bulk:
+        elif kind == b"B" and scorer.bulk and not isinstance(scorer, AdaptScorer):
             if len(body) < 4 + 4 * rows:
                 raise ModelError(f"a request for windows of {len(body):,} bytes, too short for {rows:,} rows.")
             n = int.from_bytes(body[:4], "little")

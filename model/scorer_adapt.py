@@ -1,23 +1,22 @@
 """A scorer that learns while it scores (test-time training), and still can be proved: it learns only from the past.
 
-`start(artifact)` gives a stream; `next_distribution(token)` takes one token and says how likely each symbol is to be
-the next. A window of tokens is predicted first, all of it, with the weights as they are; when its last target has been
-given, one step down the gradient of that window's loss changes them. So every number is a function of the tokens given
-before, a decoder learns the same from what it has decoded, and nothing can be trained on before it is scored. As a file
-for a prover:
+A stream takes one token and says how likely each symbol is to be the next. A window of tokens is predicted first, all
+of it, with the weights as they are; when its last target has been given, one step down the gradient of that window's
+loss changes them. So every number is a function of the tokens given before, a decoder learns the same from what it has
+decoded, and nothing can be trained on before it is scored. Proved with
 
-    from model.scorer_adapt import start as start_from
-    start = lambda: start_from(ARTIFACT)
+    pglab prove write ... --command "python -m model.scorer {artifact} --rows {rows} --path adapt"
 """
 
-from pathlib import Path
+import copy
 
 import numpy as np
 import torch
 
 from .gpt import GPT
 from .incremental import Incremental
-from .score import load_model
+from .scorer_grid import distances, gaps
+from .scorer_kv import RESTART
 
 RATE = 0.1  # of plain gradient descent on all weights, a step a window
 
@@ -53,8 +52,25 @@ class AdaptingStream:
                     weight.sub_(slope, alpha=self.rate)
 
 
-def start(artifact: str | Path, rate: float = RATE) -> AdaptingStream:
-    """A stream that has read nothing. Raises ModelError, CodecError or OSError."""
-    torch.set_num_threads(1)
-    model = load_model(Path(artifact), 0)
-    return AdaptingStream(model, model.config.train_seq_len, rate)
+class AdaptScorer:
+    """S such streams behind a prover's frames, each with weights of its own; only steps, and never a forced restart."""
+
+    bulk, context = False, 0
+
+    def __init__(self, model: GPT, rows: int, length: int, rate: float = RATE) -> None:
+        self.model, self.rows, self.length, self.rate = model.double(), rows, length, rate
+        self.streams = [self.fresh() for _ in range(rows)]
+        self.out = np.zeros((rows, model.config.vocab_size), np.uint16)
+
+    def fresh(self) -> AdaptingStream:
+        """A stream that has read nothing."""
+        return AdaptingStream(copy.deepcopy(self.model), self.length, self.rate)
+
+    def step(self, tokens: np.ndarray, flags: np.ndarray) -> np.ndarray:
+        """uint16 `(S, V)` distances of what follows each row's token. tokens int64 `(S,)`; flags uint8 `(S,)`."""
+        for row in np.flatnonzero(flags):
+            if flags[row] == RESTART:
+                self.streams[row] = self.fresh()
+            said = self.streams[row].next_distribution(int(tokens[row]))
+            self.out[row] = distances(gaps(torch.from_numpy(said)))
+        return self.out

@@ -1,20 +1,14 @@
 """The proof's bench: its arithmetic, its sentences, and a whole run on a tiny model."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 import pglab
-from compress.container import write_container
 from model import bench_prove
-from model.config import RunConfig
 from model.errors import ModelError
-from model.export import weights_out
-from model.gpt import GPT
+from tests.proof_makers import tiny_tour
 
 KEYS = {"path", "verb", "tokens_per_second", "share_scorer", "share_pipe", "share_prover", "wall_seconds", "peak_bytes"}
 
@@ -41,26 +35,7 @@ def test_a_command_that_cannot_run_says_its_own_words(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the bench reads of a tour: documents, shards, an untrained artifact with its settings."""
-    home = tmp_path_factory.mktemp("tour")
-    rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(["the", "quick", "brown", "fox", "é"], 120)) for _ in range(40)]
-    (home / "own.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
-    docs = home / "corpus/docs.jsonl"
-    for line in (
-        f"corpus write --docs {home}/own.jsonl --out {home}/corpus",
-        f"vocab train bytes --docs {docs} --out {home}/vocab",
-        f"shards write --docs {docs} --vocab {home}/vocab --out {home}/shards",
-    ):
-        assert pglab.run(line.split()) == 0
-    told = {"train_seq_len": 32, "train_batch_tokens": 32, "micro_batches": 1, "model_dim": 32, "num_layers": 2}
-    told |= {"vocab_size": 260, "num_heads": 2, "num_kv_heads": 1}
-    (home / "train").mkdir()
-    torch.manual_seed(0)
-    arrays, lacking = weights_out(GPT(replace(RunConfig(), **told)))  # type: ignore[arg-type]
-    write_container(home / "train/final_model.pgc", arrays, "official+zlib9", lacking)
-    (home / "train/config.json").write_text(json.dumps(told))
-    (home / "train/train.log").write_text("")
-    return home
+    return tiny_tour(tmp_path_factory.mktemp("tour"))
 
 
 @pytest.mark.slow

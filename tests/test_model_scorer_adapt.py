@@ -1,10 +1,17 @@
 """A scorer that learns while it scores: score first, learn after, and nothing but the past in any number."""
 
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from model.scorer_adapt import AdaptingStream
+from bpb_audit.prove_cli import main as prove
+from model.scorer_adapt import AdaptingStream, AdaptScorer
+from model.scorer_kv import GO_ON, IDLE, RESTART
+from tests.proof_makers import tiny_tour
 from tests.test_model_scorer import model_of, some
 
 
@@ -48,3 +55,34 @@ def test_it_learns_what_repeats() -> None:
         given = said(stream(rate), tokens)[:-1]
         bits[rate] = -given[np.arange(199), tokens[1:]][-50:].mean()
     assert bits[0.1] < 0.5 * bits[0.0]
+
+
+def test_rows_learn_each_for_itself_and_forget_when_told() -> None:
+    tokens = some(2, 30)
+    scorer, alone = AdaptScorer(model_of(), 2, 8), stream(0.1)
+    for t in range(29):
+        flags = np.array([RESTART if t in (0, 12) else GO_ON, RESTART if not t else GO_ON if t % 3 else IDLE], np.uint8)
+        found = scorer.step(tokens[:, t], flags).copy()
+        if t == 12:
+            alone = stream(0.1)
+        wanted = alone.next_distribution(int(tokens[0, t]))
+        assert np.array_equal(found[0], np.rint((wanted.max() - wanted) * 256).astype(np.uint16))
+
+
+@pytest.mark.slow
+def test_a_proof_with_it_is_written_and_restored_and_smaller_than_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, bits = tiny_tour(tmp_path), {}
+    capsys.readouterr()
+    artifact, shards = str(home / "train/final_model.pgc"), str(home / "shards")
+    for path in ("kv", "adapt"):
+        proof = str(tmp_path / f"{path}.pgp")
+        scorer = f"'{sys.executable}' -m model.scorer {{artifact}} --rows {{rows}} --path {path}"
+        shared = ["--command", scorer, "--workers", "1", "--json"]
+        given = ["--docs", str(home / "corpus/docs.jsonl"), "--shards", shards, "--rows", "2"]
+        assert prove(["write", artifact, *given, "--out", proof, *shared]) == 0
+        bits[path] = json.loads(capsys.readouterr().out)["bits"]
+        assert prove(["check", proof, artifact, "--vocab", shards, *shared]) == 0
+        assert json.loads(capsys.readouterr().out)["wrong"] == []
+    assert bits["adapt"] < 0.9 * bits["kv"]
