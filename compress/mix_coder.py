@@ -6,6 +6,7 @@ regression would gain is the evidence of its Gaussian model, a determinant.
 
 import zlib
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -82,14 +83,14 @@ def encode_block(model: Mixture, writer: LaneWriter, q: np.ndarray) -> bytes:
     """Code matrices side by side `(m, n, d)`; returns their plan's bytes."""
     plan = best_plan(q)
     q = np.ascontiguousarray(q.transpose(0, 2, 1)) if plan.turned else q
-    kept, before = len(writer.kept), {**vars(model), "weights": model.weights.copy()}
+    kept, before = len(writer.kept), deepcopy({k: v for k, v in vars(model).items() if k != "coder"})
     while True:
         try:
             code_block(model, q.copy(), plan, hold_margin)
             return plan_bytes(plan)
         except Unsure:  # another ridge, a fifth larger, and from the start
             del writer.kept[kept:]
-            vars(model).update(before, weights=before["weights"].copy())
+            vars(model).update(deepcopy(before))
             codes = np.rint(4 * np.log2(np.maximum(plan.ridges, 1))).astype(np.int64) + 1
             plan = plan._replace(ridges=np.where(plan.ridges, quarter_power(codes), 0))
 

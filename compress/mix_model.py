@@ -1,9 +1,9 @@
 """The mixing model: how likely each integer of a matrix is, many at a time, the same for writer and reader.
 
 *How far off?* An entry's expected magnitude is its row's level times its column's share, both learned from what came
-before and shrunk towards the whole matrix. *In what shape?* Five bells, narrower and wider, are mixed with weights
-that each octave of width learns for itself. *Around what?* Nothing, the column's mean, or, where it pays, a linear
-regression on the entries to the left, whose coefficients come from the covariance of all rows above (`mix_regress`).
+before and shrunk towards the whole matrix. *In what shape?* Seven bells, narrower, wider and flatter, are mixed with
+weights that each octave of width learns for itself. *Around what?* Nothing, the column's mean, or, where it pays, a
+linear regression on the entries to the left, its coefficients from the covariance of all rows above (`mix_regress`).
 
 A matrix without regression is taken by diagonals, so that each entry knows its whole row and column so far; one with
 regression goes by batches of rows, each as large as all before it, column by column. Matrices of one shape go side by
@@ -20,23 +20,31 @@ from .mix_regress import STEPS, coefficients, normalised
 from .mix_tables import FULL, REACH, shape_tables, width_tables
 
 CLASSES = 10  # octaves of width
-PRIOR = (60, 300, 3400, 300, 36)  # weights of the five shapes at first, of 4,096
+PRIOR = (60, 300, 2800, 300, 36, 400, 200)  # weights of the shapes at first, of 4,096
 FIRST_ROWS = 8  # of the first batch
 MOST_ROWS = 1024  # of any batch
 
 
 class Mixture:
-    """The adaptive distribution: five shapes, weighed for each octave of width, and the coder behind it."""
+    """The adaptive distribution: seven shapes, weighed for each octave of width, and the coder behind it."""
 
     def __init__(self, coder: Any) -> None:
         self.coder = coder
         self.shapes = shape_tables()
         self.bounds, self.inverse = width_tables()
-        self.weights = np.tile(np.array(PRIOR, np.float64), (CLASSES, 1)) / 100
+        self.weights = np.tile(np.array(PRIOR, np.float64) / 4096, (CLASSES, 1))
+        self.votes = np.zeros_like(self.weights)
         self.steps = self.due = 0
 
     def mix(self) -> None:
-        """Refresh the mixed tables from the weights."""
+        """Refresh the weights from the votes since last time, and the mixed tables from the weights."""
+        count = self.votes.sum(1, keepdims=True)
+        ratio = np.where(count > 0, self.votes / np.maximum(count, 1) / self.weights, 1)
+        wanted = self.weights * (ratio * ratio) * (ratio * ratio)  # four steps of EM at once: shapes overlap
+        wanted /= sum(wanted.T)[:, None]
+        self.weights += (wanted - self.weights) * (count / (count + 500))
+        self.weights = np.maximum(np.rint(self.weights * 2.0**20), 2.0**11) / 2.0**20
+        self.votes[:] = 0
         part = np.floor(self.weights / self.weights.sum(1, keepdims=True) * 4096)
         part[:, 2] += 4096 - part.sum(1)
         self.mixed = np.floor(part @ self.shapes / 4096).astype(np.int64)
@@ -91,9 +99,9 @@ class Mixture:
             self.coder.keep(start, end - start)
         base -= REACH
         share = (self.shapes[:, after - base] - self.shapes[:, place - base] + 16) * self.weights.T[:, kind]
-        share = np.rint(share / (share[0] + share[1] + share[2] + share[3] + share[4]) * 256)
-        for z in range(5):
-            self.weights[:, z] += np.bincount(kind, share[z], CLASSES) / 256
+        share = np.rint(share / sum(share) * 256)
+        for z in range(len(share)):
+            self.votes[:, z] += np.bincount(kind, share[z], CLASSES) / 256
         return k
 
 

@@ -1,8 +1,8 @@
 """Tables of the mixing coder, made with integers only, so that every machine has the same.
 
 One bell curve (the normal distribution, from the logistic one by a cubic: logit = 1.5976 x + 0.07056 x^3, error 1.4e-4)
-is all that is needed: five shapes of it, narrower and wider, to be mixed, and the mean magnitude of integers that it
-rounds to, which tells how wide a bell must be for the magnitude that is expected.
+is all that is needed: seven shapes of it, narrower, wider and flatter, to be mixed, and the mean magnitude of integers
+that it rounds to, which tells how wide a bell must be for the magnitude that is expected.
 """
 
 from functools import cache
@@ -12,7 +12,8 @@ import numpy as np
 E_2048TH = 18455753472345505796  # e^(1/2048) * 2^64
 FINE = 512  # table entries a standard deviation
 REACH = 6 * FINE  # a shape's table ends six standard deviations out
-SHAPES = (128, 184, 256, 360, 640)  # 256 is the expected width, 128 twice as wide
+# inverse width (256 is the expected one, 128 twice as wide) and distance of two such bells from the middle, in 1/512
+SHAPES = ((128, 0), (184, 0), (256, 0), (360, 0), (640, 0), (320, 297), (512, 399))
 FULL = 1 << 30  # probability one of a shape's table
 
 
@@ -31,9 +32,13 @@ def bell_curve() -> np.ndarray:
 
 @cache
 def shape_tables() -> np.ndarray:
-    """`(5, 6145) int64`: distribution functions of the five shapes, times 2**30."""
+    """`(7, 6145) int64`: distribution functions of the shapes, times 2**30."""
     x, bell = np.arange(-REACH, REACH + 1), bell_curve()
-    return np.stack([bell[np.clip(x * s // 256, -2 * REACH, 2 * REACH) + 2 * REACH] for s in SHAPES])
+
+    def at(place: np.ndarray, inverse: int) -> np.ndarray:
+        return bell[np.clip(place * inverse // 256, -2 * REACH, 2 * REACH) + 2 * REACH]
+
+    return np.stack([(at(x - off, inverse) + at(x + off, inverse)) // 2 for inverse, off in SHAPES])
 
 
 @cache
