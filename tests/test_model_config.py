@@ -5,12 +5,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.recipes import parse_recipe
 from model.config import RunConfig, field_value, layered_config, read_config_file, read_recipe, with_values
 from model.errors import ModelError
+from model.gpt import GPT
 
 RECIPES = sorted((Path(__file__).parent.parent / "model" / "recipes").glob("*.toml"))
 
@@ -94,3 +96,12 @@ def test_a_config_file_that_is_none(tmp_path: Path, data: bytes) -> None:
 def test_every_recipe_of_ours_is_valid(path: Path) -> None:
     config = with_values(RunConfig(), read_recipe(path), str(path))
     parse_recipe(config.codec)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_of_ours_is_a_model_of_its_shape(path: Path) -> None:
+    config = with_values(RunConfig(), read_recipe(path), str(path))
+    with torch.device("meta"):  # shapes alone: nothing is computed or held
+        model = GPT(config)
+        ids = torch.zeros(2, config.train_seq_len, dtype=torch.int64)
+        assert model.logits(ids).shape == (2, config.train_seq_len, config.vocab_size)

@@ -16,9 +16,11 @@ from model.evaluate import ScoreSums, read_validation, score_sequential
 from model.export import weights_in, weights_out
 from model.gpt import GPT, parameter_count
 from model.ranks import Ranks, StopRequest, bfloat16_pays, check_world, open_ranks, rank_numbers
+from model.rounding import codec_grid, matrices
 from model.score import load_model, score_artifact
 from model.train import Training, run_training
 from tests.model_makers import shard_bytes, tiny_config, write_tiny_shards
+from tests.test_model_switches import ALL
 
 ALONE = Ranks(0, 1, torch.device("cpu"), torch.float32)
 
@@ -356,8 +358,11 @@ def test_the_gpus_dtypes_round_positions_as_the_published_script_does() -> None:
 
 
 @pytest.mark.slow
-def test_the_model_is_one_graph_for_the_compiler(shards: Path) -> None:
-    model = GPT(tiny_config(shards, relu_slope=0.5, rope_dims=4, depth_scale=True))
+@pytest.mark.parametrize("changes", [{}, ALL, {"qat_below": 2.0}], ids=["baseline", "all switches", "rounded"])
+def test_the_model_is_one_graph_for_the_compiler(shards: Path, changes: dict[str, Any]) -> None:
+    model = GPT(tiny_config(shards, **changes))
+    for part in matrices(model):
+        part.seen = codec_grid("int4-row+zlib9").rounded if "qat_below" in changes else None
     model.rotary(8, torch.device("cpu"))
     ids = torch.randint(0, 40, (2, 9))
     plain = model(ids[:, :-1], ids[:, 1:])
