@@ -202,4 +202,7 @@ def main(argv: list[str]) -> int:
         print(f"error: {error.filename or ''}: {error.strerror or error}.", file=sys.stderr)
     except MemoryError:
         print("error: not enough memory for this input.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted; finished units are kept, the same command continues.", file=sys.stderr)
+        return 130
     return COULD_NOT_RUN

@@ -1,0 +1,75 @@
+"""The proof across the rooms, by its commands: the lab's vocabularies, shards and scorer, in separate processes."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pglab
+from compress.container import write_container
+from model.config import RunConfig, with_values
+from model.export import weights_out
+from model.gpt import GPT
+from model.score import score_artifact
+from tests.proof_makers import TOLD
+
+pytestmark = pytest.mark.slow
+
+
+def tiny_run(home: Path, kind: str) -> Path:
+    """corpus, vocab, shards, train: as a run leaves them, with lines, odd spaces and ligatures in the documents."""
+    rng = np.random.default_rng(0)
+    words = ["the", "quick.", "Brown", "fox\n", "caf\u00e9", "\u2026", "of\ufb01ce", "a  b"]
+    texts = [" ".join(rng.choice(words, 150)) for _ in range(40)]
+    (home / "own.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    docs = home / "corpus/docs.jsonl"
+    for line in (
+        f"corpus write --docs {home}/own.jsonl --out {home}/corpus",
+        f"vocab train {kind} --docs {docs} --out {home}/vocab --size 280",
+        f"shards write --docs {docs} --vocab {home}/vocab --out {home}/shards",
+    ):
+        assert pglab.run(line.split()) == 0
+    size = json.loads((home / "shards/manifest.json").read_text())["vocabulary"]["size"]
+    told = {**TOLD, "vocab_size": size}
+    (home / "train").mkdir()
+    torch.manual_seed(0)
+    arrays, lacking = weights_out(GPT(with_values(RunConfig(), told, "told")))
+    write_container(home / "train/final_model.pgc", arrays, "official+zlib9", lacking)
+    (home / "train/config.json").write_text(json.dumps(told))
+    (home / "train/train.log").write_text("")
+    return home
+
+
+@pytest.mark.parametrize("kind", ["bpe", "sp_bpe"])
+def test_a_whole_proof_is_written_and_checked(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tiny_run(tmp_path, kind)
+    artifact, docs, proof = run / "train/final_model.pgc", run / "corpus/docs.jsonl", run / "proof.pgp"
+    evaluated = score_artifact(artifact, run / "shards")
+    for more in ("", "--context documents", "--path replay --windows 8"):
+        capsys.readouterr()
+        line = f"prove write {artifact} --docs {docs} --shards {run}/shards --out {proof} --workers 1 --json {more}"
+        assert pglab.run(line.split()) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["lanes_coded_again"] == 0
+        assert (said["split"]["residual"] > 0) == (kind == "sp_bpe")
+        assert abs(said["split"]["precision"]) < 1e-3 * said["bits"]
+        if more != "--context documents":
+            assert said["bpb_raw"] == pytest.approx(evaluated["bpb_raw"], rel=1e-5)
+            assert said["scored_targets"] == evaluated["tokens"]
+        line = f"prove check {proof} {artifact} --vocab {run}/shards --docs {docs} --out {run}/back.jsonl --workers 1"
+        assert pglab.run(line.split()) == 0
+        raw = [json.loads(one)["text"] for one in docs.read_text("utf-8").splitlines()][: said["documents"]]
+        assert [json.loads(one)["text"] for one in (run / "back.jsonl").read_text("utf-8").splitlines()] == raw
+        assert said["bpb_proved"] == 8 * proof.stat().st_size / sum(len(text.encode()) for text in raw)
+        assert math.isfinite(said["bpb_proved"])
+
+
+def test_shards_are_made_where_only_a_vocabulary_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tiny_run(tmp_path, "bpe")
+    artifact, docs, proof = run / "train/final_model.pgc", run / "corpus/docs.jsonl", run / "proof.pgp"
+    assert pglab.run(f"prove write {artifact} --docs {docs} --vocab {run}/vocab --out {proof} --workers 1".split()) == 0
+    assert "bpb_proved" in capsys.readouterr().out
+    assert pglab.run(f"prove check {proof} {artifact} --vocab {run}/vocab --workers 1".split()) == 0
