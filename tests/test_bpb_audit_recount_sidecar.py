@@ -1,4 +1,4 @@
-"""The recount of transformed text and of sidecars: bytes moved between documents, or from the tail to what is scored."""
+"""The recount of transformed text and of sidecars: bytes moved between documents, or from the tail to what counts."""
 
 from collections.abc import Callable
 from pathlib import Path
