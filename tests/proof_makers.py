@@ -13,8 +13,14 @@ from model.config import RunConfig
 from model.export import weights_out
 from model.gpt import GPT
 
-TOLD = {"train_seq_len": 32, "train_batch_tokens": 32, "micro_batches": 1, "model_dim": 32, "num_layers": 2}
-TOLD |= {"vocab_size": 260, "num_heads": 2, "num_kv_heads": 1}
+TOLD: dict[str, float] = {
+    "train_seq_len": 32,
+    "train_batch_tokens": 32,
+    "micro_batches": 1,
+    "model_dim": 32,
+    "num_layers": 2,
+}
+TOLD |= {"vocab_size": 260, "num_heads": 2, "num_kv_heads": 1, "adapt_windows": 1, "adapt_rate": 0.1}
 
 
 def tiny_tour(home: Path) -> Path:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bpb_audit.prove_cli import main as prove
+from model.adapt import adapting_nats
 from model.scorer_adapt import AdaptingStream, AdaptScorer
 from model.scorer_kv import GO_ON, IDLE, RESTART
 from tests.proof_makers import tiny_tour
@@ -16,7 +17,7 @@ from tests.test_model_scorer import model_of, some
 
 
 def stream(rate: float) -> AdaptingStream:
-    return AdaptingStream(model_of(), 8, rate)
+    return AdaptingStream(model_of(), 8, 1, rate)
 
 
 def said(one: AdaptingStream, tokens: list[int]) -> np.ndarray:
@@ -30,6 +31,15 @@ def test_without_learning_it_is_the_parallel_pass_window_by_window() -> None:
     found = said(stream(0.0), tokens.tolist())
     assert np.abs(found - torch.log_softmax(logits, -1).numpy()).max() < 1e-12
     assert np.exp(found).sum(-1) == pytest.approx(np.ones(24))
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+def test_it_is_the_adapting_evaluation_token_by_token(windows: int) -> None:
+    tokens = some(1, 81)[0]
+    given = said(AdaptingStream(model_of(), 8, windows, 0.05), tokens[:-1].tolist())
+    found = -given[np.arange(80), tokens[1:]]
+    wanted = np.concatenate([n.numpy().ravel() for n in adapting_nats(model_of().double(), tokens, 8, windows, 0.05)])
+    assert np.abs(found - wanted).max() < 1e-10
 
 
 def test_each_window_is_scored_before_it_is_learnt_from() -> None:
@@ -59,7 +69,7 @@ def test_it_learns_what_repeats() -> None:
 
 def test_rows_learn_each_for_itself_and_forget_when_told() -> None:
     tokens = some(2, 30)
-    scorer, alone = AdaptScorer(model_of(), 2, 8), stream(0.1)
+    scorer, alone = AdaptScorer(model_of(adapt_windows=1, adapt_rate=0.1), 2, 8), stream(0.1)
     for t in range(29):
         flags = np.array([RESTART if t in (0, 12) else GO_ON, RESTART if not t else GO_ON if t % 3 else IDLE], np.uint8)
         found = scorer.step(tokens[:, t], flags).copy()
