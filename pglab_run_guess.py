@@ -1,7 +1,7 @@
 """What a plan will take: seconds and bytes of each stage, from stages of its kind that this store has done.
 
-A kind that was never done here is guessed from rates measured on two CPU cores. A guess is a guess: it is shown as one, and
-nothing depends on it.
+A kind that was never done here is guessed from rates measured on two CPU cores. A guess is a guess: it is shown as
+one, and nothing depends on it.
 """
 
 import json

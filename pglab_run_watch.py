@@ -133,7 +133,7 @@ def words(now: dict[str, Any]) -> list[tuple[str, str]]:
     if now["left"] is not None:
         told.append(("left", f"about {spelled(now['left'])}"))
     if now["final_loss"] is not None:
-        told.append(("forecast", f"{now['final_loss']:.3f} nats per token"
+        told.append(("forecast", f"by a power law, which knows no warm-down: {now['final_loss']:.3f} nats per token"
                      + (f", {now['final_bpb']:.3f} bits per byte" if now["final_bpb"] else "")))  # fmt: skip
     if now["bytes"]:
         told.append(

@@ -15,6 +15,7 @@ from typing import Any
 from .coders import compress_bytes
 from .decode_bytes import byte_decoders
 from .errors import CodecError
+from .tables import progress
 
 PPMD_ORDER = 8
 
@@ -73,7 +74,7 @@ def text_rows(data: bytes, prime: bytes = b"") -> list[dict[str, Any]]:
     if find_spec("pyppmd"):
         coders.append((f"PPMd order {PPMD_ORDER}", ppmd, unppmd))
     rows = []
-    for label, encode, decode in coders:
+    for label, encode, decode in progress(coders, "compressing text"):
         start = time.process_time()
         size = checked_size(label, encode, decode, data)
         row: dict[str, Any] = {"coder": label, "bytes": size, "bpb": 8 * size / len(data)}

@@ -148,10 +148,12 @@ def eval_(
     """
     from pglab_report import show
 
+    from .progress import working
     from .score import score_artifact
     from .score_report import score_report
 
-    score = score_artifact(artifact, shards, length, tokens, method, stride, rate)
+    with working(f"scoring {artifact.name}"):
+        score = score_artifact(artifact, shards, length, tokens, method, stride, rate)
     return show(score_report([score], score), ways)  # its JSON holds the fields of score.json at the top
 
 
