@@ -40,7 +40,7 @@ def survey(paths: list[Path]) -> Survey:
     found = Survey()
     folders = [folder for path in paths for folder in find_folders(path)]
     for place in track(folders, "reading records"):
-        if place.is_dir():
+        if place.is_dir() and any(item.is_file() for item in place.rglob("*")):
             add(found, place)
     if not found.folders:
         raise RecordError("no record folder there. Give records/track_10min_16mb, or a folder of records.")

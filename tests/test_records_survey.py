@@ -35,6 +35,9 @@ def test_counts_are_those_of_the_folders(shelf):
 def test_an_empty_place_is_no_survey(tmp_path):
     with pytest.raises(RecordError, match="no record folder"):
         survey([tmp_path / "absent"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordError, match="no record folder"):
+        survey([tmp_path / "empty"])
 
 
 @pytest.mark.parametrize(
