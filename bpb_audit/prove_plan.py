@@ -18,7 +18,7 @@ from .errors import AuditError
 
 LONG_LANE = 1 << 16  # tokens of a lane where there are plenty: its 9 bytes of cost are then 0.02% of it
 SHORT_LANE = 1 << 13  # and at least so many where there are few
-MOST_TOKENS = 1 << 28  # of a unit
+MOST_TOKENS = 1 << 27  # of a unit; decoding takes six bytes for each
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import bpb_audit.prove_plan as plan
 from bpb_audit.errors import AuditError
 from bpb_audit.prove_check import Asked, check, numbers_of
-from bpb_audit.prove_format import ProofFile
+from bpb_audit.prove_format import ProofFile, Unit, write_header, write_unit
 from bpb_audit.prove_plan import lay_out, restarts
 from bpb_audit.prove_report import Report
 from bpb_audit.prove_sample import choose, interval
@@ -229,6 +230,36 @@ def test_what_was_exchanged_is_named(made: Path, tmp_path: Path) -> None:
         checked(made, FakeChoice(made / "artifact", most_rows=2))
     with pytest.raises(AuditError, match="context"):
         checked(made, FakeChoice(made / "artifact", context=8))
+
+
+def test_a_forged_proof_whose_checksums_hold_does_not_hold(made: Path) -> None:
+    """Lanes, residual and text altered by somebody who can compute a CRC: found by decoding, never by luck alone."""
+    written(made)
+    whole = ProofFile(made / "proof.pgp")
+    units = []
+    for number, place in enumerate(whole.places):
+        lanes, residual = whole.parts(number)
+        units.append(Unit(place.tokens, place.documents, tuple(lanes), residual))
+    lane = bytearray(units[0].lanes[1])
+    lane[len(lane) // 2] ^= 4
+    first = units[0]
+    cases = [
+        (whole.header, replace(first, lanes=(first.lanes[0], bytes(lane), *first.lanes[2:])), "lane 1 of unit 0"),
+        (
+            whole.header,
+            replace(first, lanes=(*first.lanes[:1], first.lanes[1] + b"\0\0\0\0", *first.lanes[2:])),
+            "lane 1",
+        ),
+        (whole.header, replace(first, residual=b"forged residual"), "differs|residual|sha256"),
+        (replace(whole.header, text=b"x" * 32), first, "another sha256"),
+    ]
+    for head, unit, says in cases:
+        (made / "proof.pgp").write_bytes(write_header(head) + b"".join(map(write_unit, [unit, *units[1:]])))
+        _, wrong = checked(made)
+        assert any(word in " ".join(wrong) for word in says.split("|")), (says, wrong)
+    back = Unit(first.tokens, first.documents, (*first.lanes[1:], first.lanes[0]), first.residual)
+    (made / "proof.pgp").write_bytes(write_header(whole.header) + b"".join(map(write_unit, [back, *units[1:]])))
+    assert checked(made)[1] != []
 
 
 def test_what_cannot_be_proved_is_a_sentence(made: Path, tmp_path: Path) -> None:
