@@ -76,6 +76,20 @@ def test_a_run_leaves_its_files_and_learns(tmp_path: Path, shards: Path) -> None
     assert run_in(run, config) == 0  # says so and leaves
 
 
+@pytest.mark.parametrize("method", ["sliding", "adapting"])
+def test_the_run_s_score_is_by_the_recipe_s_method(tmp_path: Path, shards: Path, method: str) -> None:
+    run_in(tmp_path / "run", tiny_config(shards, eval_method=method, eval_stride=4, adapt_rate=0.01, iterations=2))
+    score = json.loads((tmp_path / "run" / "score.json").read_text())
+    assert score["method"].startswith(method)
+    assert score["tokens"] == (202 if method == "sliding" else 200)
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert f"final_official_zlib9_{method}_roundtrip_exact val_loss:{score['val_loss']:.8f}" in log
+    again = score_artifact(tmp_path / "run" / "final_model.pgc", shards, method=method, stride=4)
+    assert again["nats"] == pytest.approx(score["nats"], rel=1e-6)
+    plain = score_artifact(tmp_path / "run" / "final_model.pgc", shards)
+    assert f"final_official_zlib9_roundtrip_exact val_loss:{plain['val_loss']:.8f}" in log
+
+
 def test_stopping_and_going_on_gives_the_identical_run(tmp_path: Path, shards: Path) -> None:
     config = tiny_config(shards, val_loss_every=3, warmup_steps=2)
     straight, broken = tmp_path / "a", tmp_path / "b"
