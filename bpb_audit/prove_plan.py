@@ -16,8 +16,10 @@ import numpy as np
 
 from .errors import AuditError
 
-LONG_LANE = 1 << 16  # tokens of a lane where there are plenty: its 9 bytes of cost are then 0.02% of it
-SHORT_LANE = 1 << 13  # and at least so many where there are few
+# A lane costs the coder about 20 bits and the frame 50, so lanes are long, yet enough to fill a scorer's rows.
+LONG_LANE = 1 << 16  # tokens of a lane where there are plenty
+SHORT_LANE = 1 << 13  # at least so many where there are few
+FEW_LANES = 40  # and no more lanes than these, until they are long: 0.02% of a million tokens
 MOST_TOKENS = 1 << 27  # of a unit; decoding takes six bytes for each
 
 
@@ -46,9 +48,14 @@ class Layout:
         return range(number * self.rows, min((number + 1) * self.rows, self.lanes))
 
 
+def lanes_for(targets: int) -> int:
+    """How many lanes to cut a stream into."""
+    return max(-(-targets // LONG_LANE), min(FEW_LANES, targets // SHORT_LANE), 1)
+
+
 def rows_for(targets: int, most: int, workers: int) -> int:
-    """How many rows to run: enough short lanes for every worker, and no more than `most`."""
-    return max(1, min(most, -(-targets // (SHORT_LANE * workers))))
+    """How many rows to run: a unit for every worker at least, and no more rows than `most`."""
+    return max(1, min(most, -(-lanes_for(targets) // workers)))
 
 
 def lay_out(tokens: np.ndarray, bos: int, context: int, by_document: bool, rows: int) -> Layout:
@@ -56,11 +63,8 @@ def lay_out(tokens: np.ndarray, bos: int, context: int, by_document: bool, rows:
     targets = len(tokens) - 1
     if targets < 1:
         raise AuditError(f"{len(tokens)} tokens, nothing to predict; wanted at least 2.")
-    if context == 0 and not by_document:
-        lanes = rows  # a scorer that never forgets goes through the stream once
-    else:
-        lanes = max(-(-targets // LONG_LANE), min(4 * rows, max(targets // SHORT_LANE, 1)))
-        lanes = -(-lanes // rows) * rows  # full units
+    forgets = context or by_document  # a scorer that never does goes through the stream in one unit
+    lanes = -(-lanes_for(targets) // rows) * rows if forgets else rows
     wanted = targets * np.arange(lanes) // lanes
     if by_document:
         marks = np.flatnonzero(tokens[:-1] == bos)
