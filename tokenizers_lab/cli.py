@@ -216,7 +216,7 @@ def vocab_search(
     json: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Train every kind at every size, score them, and show the Pareto front; report.html, .json and front.svg in OUT.
+    """Train every kind at every size, score them, and show the Pareto front; OUT gets report.* and front.svg.
 
     Parameters
     ----------
@@ -280,5 +280,5 @@ def vocab_search(
             say,
             executor,
         )
-    files = tuple(out / name for name in ("report.html", "report.json", "front.svg"))
+    files = tuple(out / name for name in ("report.html", "report.json", "report.csv", "report.md", "front.svg"))
     return show(report_of(found, front(found.rows, found.documents)), Ways(json=json, quiet=quiet, out=files))
