@@ -65,6 +65,7 @@ footer {
   body { padding: 1.5rem 1rem 3rem; }
   h1 { font-size: 1.4rem; }
   .wide { display: none; } .narrow { display: block; }
+  tbody th.s { white-space: normal; }
 }
 @media print { .narrow { display: none; } section { break-inside: avoid; } }
 """
@@ -112,9 +113,10 @@ TEMPLATE = """\
 <tr{% if loop.index0 in table.best %} class="best"{% endif %}>
 {% for cell in row %}
 {% set column = table.shown[loop.index0] %}
-{% if loop.first %}<th scope="row"{% if column.right %} class="n"{% endif %}>{{ cell }}</th>
+{% set kind = ' class="n"'|safe if column.right else ' class="s"'|safe if cell|length < 40 else "" %}
+{% if loop.first %}<th scope="row"{{ kind }}>{{ cell }}</th>
 {% elif column.verdict %}<td><span class="verdict {{ cell|lower }}">{{ cell }}</span></td>
-{% else %}<td{% if column.right %} class="n"{% elif cell|length < 40 %} class="s"{% endif %}>{{ cell }}</td>
+{% else %}<td{{ kind }}>{{ cell }}</td>
 {% endif %}
 {% endfor %}
 </tr>

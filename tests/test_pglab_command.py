@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -125,3 +126,36 @@ def test_doctor_sees_a_package_that_claims_our_name(monkeypatch: pytest.MonkeyPa
     )
     wrong = pglab_doctor.name_collisions(ROOT, [str(ROOT)])
     assert wrong == [line for line in wrong if "pip uninstall compress" in line] != []
+
+
+def test_quiet_takes_a_terminal_for_a_pipe_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+    monkeypatch.setattr(pglab, "run_words", lambda words: seen.append(os.environ.get("TTY_COMPATIBLE")) or len(words))
+    monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
+    assert pglab.run(["--quiet", "doctor"]) == 1  # the option before the first word is taken off
+    assert pglab.run(["runs", "list", "--quiet"]) == 3
+    assert pglab.run(["doctor"]) == 1
+    assert seen == ["0", "0", None]
+    assert "TTY_COMPATIBLE" not in os.environ
+
+
+def test_a_terminal_of_an_old_code_page_is_no_traceback() -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-m", "pglab", "codec", "list"], capture_output=True, env=env)
+    assert done.returncode == 0
+    assert b"brotli11" in done.stdout
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_the_words(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pglab.run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "vocab" in script
+    assert "sweep" in script
+
+
+def test_an_unknown_shell_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("cyclopts.App.generate_completion", lambda *_, **__: (_ for _ in ()).throw(ValueError("what?")))
+    assert pglab.run(["completion"]) == 2
+    assert "Name the shell: pglab completion bash" in capsys.readouterr().err
