@@ -138,7 +138,12 @@ def _logged(found: list[Artifact], claimed: set[int]) -> Iterator[Finding]:
             good.append(least)
         elif least.least >= RAW and claimed and not named:
             yield unchecked("the log states no total of the compressed model", where, "log the compressed total")
-        elif claimed and not named and max(claimed) < CAP and min(int(one.value) for one in least.models or ()) < CAP:
+        elif (
+            claimed
+            and not named
+            and max(claimed) < CAP
+            and min((int(one.value) for one in least.models), default=CAP) < CAP
+        ):
             says = (
                 f"the logged total is {least.least:,} bytes; only code in another form than logged goes under the cap"
             )

@@ -58,4 +58,5 @@ def artifacts(log: Log, shipped: tuple[int, ...] = ()) -> Iterator[Artifact]:
         for total in (one for one in sizes if one.name.lower().startswith(TOTAL)):
             label = total.name.lower().removeprefix(TOTAL).strip()
             own = [one for one in models if one.name.lower().removeprefix(MODEL).strip() == label] if label else []
-            yield Artifact(log, total, tuple(own or models), codes, bool(own))
+            packed = [one for one in models if not label or one.name.lower().removeprefix(MODEL).strip()]
+            yield Artifact(log, total, tuple(own or packed), codes, bool(own))

@@ -78,6 +78,18 @@ def is_log(place: Path) -> bool:
     return place.suffix.lower() != ".txt" or any(word in place.as_posix().lower() for word in LOG_HINTS)
 
 
+def reads_like_a_log(path: Path) -> bool:
+    """True for a text file of any name that prints losses of training or scores."""
+    if path.suffix.lower() not in (".txt", ".out") or any(word in path.name.lower() for word in NOT_LOGS):
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(1 << 20)
+    except OSError:
+        return False
+    return b"train_loss" in head or b"val_bpb" in head or b"val_loss" in head
+
+
 def _files(path: Path) -> list[Path]:
     root = path.resolve()
     found: list[Path] = []
@@ -100,7 +112,7 @@ def read_submission(path: Path) -> Submission:
         raise AuditError(
             f"{path}: no such file or folder; name a record folder. Try: pglab audit records/<track>/<folder>"
         )
-    logs = [one for one in files if is_log(one)]
+    logs = [one for one in files if is_log(one) or (path.is_dir() and reads_like_a_log(path / one))]
     scripts = [one for one in files if one.suffix == ".py"]
     jsons = [one for one in files if one.name == "submission.json"] or [
         one

@@ -212,3 +212,45 @@ def test_no_claim_is_unchecked(tmp_path: Path) -> None:
     report = judged(folder)
     assert verdict(report, "PG401") == "UNCHECKED"
     assert not report.count(Verdict.FAIL)
+
+
+def sized(folder: Path, *lines: str) -> Path:
+    """A folder whose log states these sizes and no others."""
+    write(folder, [Run()])
+    log = next(folder.glob("*.log"))
+    kept = [line for line in log.read_text(encoding="utf-8").splitlines() if " bytes" not in line]
+    log.write_text("\n".join([*kept, *lines]) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_a_total_of_a_codec_is_not_held_to_the_raw_model(tmp_path: Path) -> None:
+    folder = sized(
+        tmp_path / "record",
+        "Serialized model: 290981634 bytes",
+        "Code size: 69323 bytes",
+        "Total submission size: 291050957 bytes",
+        "Total submission size lzma: 15673297 bytes",
+    )
+    found = [one for one in judged(folder).findings if one.rule == "PG203" and one.verdict is Verdict.FAIL]
+    assert not [one for one in found if "another sum" in one.says]
+
+
+def test_totals_over_the_cap_without_a_model_beside_them_are_findings(tmp_path: Path) -> None:
+    folder = sized(tmp_path / "record", "Total submission size lzma: 16673297 bytes")
+    assert verdict(judged(folder), "PG202") in ("FAIL", "UNCHECKED")
+
+
+def test_a_claim_under_another_name_is_read_when_there_is_no_submission_json(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run()])
+    (folder / "submission.json").rename(folder / "submission_ternary.json")
+    assert verdict(judged(folder), "PG401") == verdict(judged(folder), "PG402") == "PASS"
+
+
+def test_code_is_compared_by_what_it_does(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run()])
+    script = folder / "train_gpt.py"
+    text = script.read_text(encoding="utf-8")
+    script.write_text('"""Another word on it."""\n\n\n' + text.replace("    ", "        "), encoding="utf-8")
+    assert verdict(judged(folder), "PG405") == "PASS"
+    script.write_text(text + "\nassert 1 == 1\n", encoding="utf-8")
+    assert verdict(judged(folder), "PG405") in ("FAIL", "UNCHECKED")

@@ -13,6 +13,7 @@ from bpb_audit.errors import AuditError
 from bpb_audit.finding import Finding, Report, Verdict, failed, passed, unchecked
 from bpb_audit.report import as_html, as_json, as_markdown, as_text
 from bpb_audit.rules import REGISTRY, all_rules, documented, explain, pages, rule
+from bpb_audit.submission import read_submission
 from bpb_audit.zipapp_build import archive, build
 from bpb_audit.zipapp_build import main as build_main
 from tests.audit_submissions import BYTES, Run, write
@@ -279,3 +280,11 @@ def test_colour_is_for_terminals_that_want_it(
     monkeypatch.setenv("NO_COLOR", "1")
     assert main(words) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_log_of_any_name_is_found_and_a_page_of_words_is_none(tmp_path: Path) -> None:
+    told = "step:1/2 train_loss:2.5 train_time:9ms\nfinal val_loss:2 val_bpb:1.2\n"
+    (tmp_path / "byte_jepa_2000.txt").write_text(told)
+    (tmp_path / "words.txt").write_text("nothing of the kind\n")
+    (tmp_path / "requirements.txt").write_text("val_bpb\n")
+    assert [place.as_posix() for place in read_submission(tmp_path).log_paths] == ["byte_jepa_2000.txt"]
