@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from compress.container import write_container
 from compress.official import quantize_official
@@ -184,6 +187,16 @@ def test_the_end_of_file_between_frames_is_a_farewell() -> None:
     assert says == ""
 
 
+@cache
+def one_scorer() -> KvScorer:
+    return KvScorer(model_of(), 3, 8, torch.float64)
+
+
+GOOD_FRAMES = [
+    step([1, 2, 3], [2, 2, 2]),
+    step([4, 5, 6], [1, 0, 2]),
+    windows(4, [4, 0, 2], np.arange(15).reshape(3, 5)),
+]
 BROKEN = {
     "half a frame": (step([1, 2, 3], [2, 2, 2])[:-1], "end after 9 of 10 bytes"),
     "half a size": (b"\x09\x00", "end after 2 of 4 bytes"),
@@ -207,6 +220,15 @@ def test_broken_words_end_in_a_sentence(name: str) -> None:
     said, wanted = BROKEN[name]
     _, says = served(said, KvScorer(model_of(), 3, 8, torch.float64))
     assert wanted in says
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=40) | st.sampled_from(GOOD_FRAMES), max_size=6), st.binary(max_size=8))
+def test_whatever_bytes_come_in_it_answers_or_says_a_sentence(bodies: list[bytes], tail: bytes) -> None:
+    said = b"".join(body if body in GOOD_FRAMES else frame(body[:1] or b"S", body[1:]) for body in bodies) + tail
+    got, says = served(said, one_scorer())
+    assert {kind for kind, _ in got} <= {b"D", b"N"}
+    assert says or not tail
 
 
 def test_what_cannot_start_says_why_in_a_frame(tmp_path: Path) -> None:
