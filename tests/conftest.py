@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two threads spin while they wait, 4 times the CPU time
+
 settings.register_profile(
     "lab", derandomize=True, deadline=None, max_examples=int(os.environ.get("PGLAB_EXAMPLES", "50"))
 )
