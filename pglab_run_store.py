@@ -80,6 +80,8 @@ class Store:
         with held(self.stages / f".{stage.folder}.lock", lambda: say(told)) as lock:
             if done := self.read(stage):
                 return done
+            if (home / "stage.json").exists():  # it was done, and its files are no longer what they were
+                spoilt(home)
             begin = time.monotonic()
             for number, command in enumerate(stage.commands, 1):
                 if number == len(stage.commands):
@@ -134,6 +136,12 @@ class Store:
         if command.keeps:
             aside.replace(home / command.keeps)
         aside.unlink(missing_ok=True)
+
+
+def spoilt(home: Path) -> None:
+    """Empty the folder of a stage whose files were changed: its command might take them for finished work."""
+    for place in home.iterdir():
+        shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
 
 
 def failure(stage: Stage, words: list[str], status: int, log: Path | None) -> str:

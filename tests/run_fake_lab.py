@@ -49,6 +49,8 @@ elif verb == "vocab compare":
 elif verb == "shards write":
     put("manifest.json")
     put("token_table.npz")
+elif verb == "model train" and (Path(flag("--out")) / "final_model.pgc").exists():
+    print("finished before; nothing is left to do.", file=sys.stderr)  # as the real one has it
 elif verb == "model train":
     config = json.dumps({"codec": "int8-row+zlib9", "seed": int(seed)})
     lines = [

@@ -138,6 +138,7 @@ def test_a_lost_or_shortened_file_is_made_again_alone(lab: Lab) -> None:
     next(stages.glob("pack-*/stage.json")).write_text("{half")
     lab.run()
     assert sorted(lab.calls()) == ["codec pack", "model eval", "model train", "vocab train"]
+    assert next(stages.glob("train-*/final_model.pgc")).stat().st_size == 4000
 
 
 def test_other_source_is_another_key(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
