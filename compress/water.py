@@ -68,7 +68,11 @@ class Water(Quantizer):
         row_step, column_step = base * octaves(row_e).astype(np.float64), octaves(column_e).astype(np.float64)
         if self.states > 1:
             row_upper = np.ascontiguousarray(row_lower[turn, turn])
-            q, _ = fast_paths()(x, row_upper, column_lower, row_step, column_step, next_states(self.states))
+            squares = np.square(x / row_step[:, None] / column_step)
+            power = [squares.sum(axis=side) / max(squares.shape[side], 1) for side in (1, 0)]
+            power[1] /= max(float(power[0].sum()) / max(x.shape[0], 1), 1e-30)
+            moves = next_states(self.states)
+            q, _ = fast_paths()(x, row_upper, column_lower, row_step, column_step, *power, moves)
             base /= 2  # the trellis works on twice as fine a grid, of which each state sees half
         else:
             q = fast_round()(x, row_lower, column_lower, row_step, column_step, float(FARTHEST))

@@ -32,7 +32,7 @@ YARDSTICK = {
     f"{name}-sigma + brotli-11": [f"{name}-sigma{k:g}+brotli11" for k in SIGMAS]
     for name in ("gptq6", "gptq6.7", "gptq6.8")
 }
-STEPS = (0.6, 1.0, 1.6, 2.6)
+STEPS = (0.7, 1.3, 2.4, 4.4)
 COLUMNS = ("recipe", "bytes", "decoder", "bits", "kl", "bpb_table", "mse")
 
 

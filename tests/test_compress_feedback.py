@@ -65,7 +65,9 @@ def test_a_path_loses_no_more_than_it_says(rows: int, columns: int, seed: int, s
     upper = factors(moment(rows, seed)[::-1, ::-1], 0.01)[0][::-1, ::-1].copy()
     right = factors(moment(columns, seed + 1), 0.01)[0]
     by_row, by_column = rng.uniform(0.01, 1, rows), rng.uniform(0.5, 2, columns)
-    k, j = (path_grid if plain else fast_paths())(w, upper, right, by_row, by_column, moves)
+    k, j = (path_grid if plain else fast_paths())(
+        w, upper, right, by_row, by_column, np.full(rows, 9.0), np.ones(columns), moves
+    )
     assert np.array_equal(walk_columns(k.astype(np.int64), states), j)
     half = by_row[:, None] * by_column / 2
     left = upper.T @ (j * half - w) @ right / half  # what is left, in half steps
@@ -74,11 +76,17 @@ def test_a_path_loses_no_more_than_it_says(rows: int, columns: int, seed: int, s
 
 def test_paths_without_correlations_are_the_best_there_are() -> None:
     w, one, moves = RNG.normal(size=(6, 3)) * 2, np.zeros((0, 0)), next_states(4)
-    _, j = fast_paths()(w, one, one, np.full(6, 2.0), np.ones(3), moves)
+    _, j = fast_paths()(w, one, one, np.full(6, 2.0), np.ones(3), np.ones(6), np.ones(3), moves)
     paths = [walk_columns(np.array(path)[:, None], 4)[:, 0] for path in itertools.product(range(-3, 4), repeat=6)]
     for c in range(3):
         least = min(float(np.square(path - w[:, c]).sum()) for path in paths)
         assert np.square(j[:, c] - w[:, c]).sum() == pytest.approx(least)
+
+
+def test_a_trellis_leaves_small_weights_at_zero() -> None:
+    w = RNG.normal(size=(256, 64)).astype(np.float32)
+    assert (Water(6.0, 8).encode("w", w, "float32").arrays[0] == 0).mean() > 0.97
+    assert (Water(1.0, 8).encode("w", w, "float32").arrays[0] == 0).mean() < 0.5
 
 
 def test_a_trellis_hurts_less_at_the_same_size() -> None:
