@@ -34,20 +34,30 @@ def shape(text: str, settings: bool = True) -> str:
     if program.tree is None:
         return ""
     kept = [] if settings else [(call, call.args[1]) for call in program.calls if _reads_setting(call)]
+    bodies = [one.body for one in (program.tree, *program.functions, *program.classes) if one.body]
+    words = [(body, body[0]) for body in bodies if isinstance(body[0], ast.Expr) and _is_text(body[0].value)]
     try:
         for call, _ in kept:
             call.args[1] = ast.copy_location(ast.Constant(""), call)
+        for body, first in words:
+            body[:1] = [] if len(body) > 1 else [ast.copy_location(ast.Pass(), first)]
         code = compile(program.tree, "script", "exec", dont_inherit=True, optimize=2)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return ""
     finally:
         for call, default in kept:  # the tree is shared
             call.args[1] = default
+        for body, first in words:
+            body[:] = [first, *(one for one in body if not (isinstance(one, ast.Pass) and one.lineno == first.lineno))]
     digest = hashlib.sha256()
     _feed(digest, code)
     for one in program.asserts:
         digest.update(ast.unparse(one).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _feed(digest: "hashlib._Hash", code: CodeType) -> None:

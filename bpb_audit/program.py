@@ -33,6 +33,7 @@ class Program:
     guarded: set[int] = field(default_factory=set)  # ids of imports in a `try` that is caught
     calls: list[ast.Call] = field(default_factory=list)
     functions: list[Function] = field(default_factory=list)
+    classes: list[ast.ClassDef] = field(default_factory=list)
     statements: list[ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return] = field(default_factory=list)
     additions: list[ast.BinOp | ast.AugAssign] = field(default_factory=list)
     strings: list[ast.Constant] = field(default_factory=list)
@@ -135,6 +136,8 @@ def _walk(program: Program, tree: ast.Module) -> None:
         elif kind is ast.Import or kind is ast.ImportFrom:
             program.imports.append(node)  # type: ignore[arg-type]
             continue
+        elif kind is ast.ClassDef:
+            program.classes.append(node)  # type: ignore[arg-type]
         elif kind is ast.Assert:
             program.asserts.append(node)  # type: ignore[arg-type]
         elif kind is ast.Try and node.handlers:  # type: ignore[attr-defined]

@@ -250,7 +250,9 @@ def test_code_is_compared_by_what_it_does(tmp_path: Path) -> None:
     folder = write(tmp_path / "record", [Run()])
     script = folder / "train_gpt.py"
     text = script.read_text(encoding="utf-8")
-    script.write_text('"""Another word on it."""\n\n\n' + text.replace("    ", "        "), encoding="utf-8")
+    other_words = text.replace("A small training script.", "Another word.\n").replace("    ", "        ")
+    assert other_words != text
+    script.write_text(other_words, encoding="utf-8")
     assert verdict(judged(folder), "PG405") == "PASS"
     script.write_text(text + "\nassert 1 == 1\n", encoding="utf-8")
     assert verdict(judged(folder), "PG405") in ("FAIL", "UNCHECKED")
