@@ -7,8 +7,8 @@ the past it has kept. Rows run from the first to the last, as the coder meets th
 
 Where a weight is much smaller than its step, plain rounding makes almost everything zero and the coder takes it for
 next to nothing; the path of least error would leave zero all the time. So there (below half a step) what is not zero
-has a price, that of the bits it takes; above, a price would shrink weights, which helps the divergence a little and hurts
-the score.
+has a price, that of the bits it takes; above, a price would shrink weights, which helps the divergence a little and
+hurts the score.
 
 `path_grid` is written for numba and runs as plain Python too.
 """
