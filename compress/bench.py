@@ -6,11 +6,12 @@ back and compared. `of best general` is the size against the smallest brotli-11 
 """
 
 import json as json_module
+import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,13 @@ from .tables import progress, show
 
 GENERAL_CODERS = ("zlib9", "zstd22", "lzma9", "brotli11", "columns+brotli11")
 COLUMNS = ("recipe", "bytes", "of_general", "of_official", "bits", "order0", "coder_s", "decode_s", "mse")
-PEERS = {"lrzip": ["lrzip", "-z", "-L9", "-q", "-o"], "zpaq": ["zpaq", "add"]}
+PEERS = {
+    "lrzip": (
+        ["lrzip", "-z", "-L9", "-p1", "-w1", "-q", "-f", "-o", "{target}", "{source}"],
+        ["lrzip", "-d", "-p1", "-q", "-f", "-o", "{back}", "{target}"],
+    ),
+    "zpaq": (["zpaq", "add", "{target}", "{source}", "-m5"], ["zpaq", "list", "{target}", "-test"]),
+}
 
 
 def made_weights() -> Weights:
@@ -38,15 +45,22 @@ def made_weights() -> Weights:
     return Weights("made (not trained; give a checkpoint for figures that count)", tensors, {}, None)
 
 
-def bench_rows(weights: Weights, quantizer: str) -> list[dict[str, Any]]:
-    """A row for each coder of the same integers, and for our lossy recipes at no larger error."""
+def bench_rows(weights: Weights, quantizer: str, rounds: int) -> list[dict[str, Any]]:
+    """A row for each coder of the same integers; seconds are medians of so many rounds, one after another."""
     with tempfile.TemporaryDirectory() as place:
         same = quantizer == "same"
         recipes = [parse_recipe(f"{'official' if same else quantizer}+{coder}") for coder in (*GENERAL_CODERS, "mix")]
-        rows = []
-        for recipe in progress(recipes, "coders"):
-            rows.append(measure_recipe(weights, recipe, Path(place), recode=same))
-        rows += peer_rows(weights, quantizer, Path(place))
+        timed: dict[str, list[dict[str, Any]]] = {}
+        for _ in range(rounds):
+            for recipe in progress(recipes, "coders"):
+                row = measure_recipe(weights, recipe, Path(place), recode=same)
+                timed.setdefault(row["recipe"], []).append(row)
+            for row in peer_rows(weights, quantizer, Path(place)):
+                timed.setdefault(row["recipe"], []).append(row)
+        rows = [dict(found[0]) for found in timed.values()]
+        for row in rows:
+            for key in ("coder_s", "decode_s"):
+                row[key] = median(r[key] for r in timed[row["recipe"]])
         official = measure_ptz(weights, Path(place))["bytes"]
     best = min(row["bytes"] for row in rows if "brotli" in row["recipe"])
     for row in rows:
@@ -55,26 +69,56 @@ def bench_rows(weights: Weights, quantizer: str) -> list[dict[str, Any]]:
 
 
 def peer_rows(weights: Weights, quantizer: str, folder: Path) -> list[dict[str, Any]]:
-    """lrzip and zpaq, where they are installed, on the integers alone (no scales, no header: it favours them)."""
+    """lrzip and zpaq, where they are installed, on the integers alone (no scales, no header: it favours them).
+
+    Rows and columns first are both tried, and the smaller file is counted with its own seconds (CPU, of the child).
+    """
     parts = weights.parts if quantizer == "same" else None
     if parts is None:
         parts = quantize_all(weights.tensors, parse_recipe(f"{quantizer}+store"), weights.dtypes)
-    raw = b"".join(p.arrays[0].tobytes() for p in parts if not p.scheme.startswith("raw"))
+    ints = [p.arrays[0] for p in parts if not p.scheme.startswith("raw")]
+    ways = {"": ints, ", by columns": [np.ascontiguousarray(a.T) for a in ints]}
     rows = []
-    for name, words in PEERS.items():
-        if shutil.which(name):
+    for name, (write, read) in PEERS.items():
+        if not shutil.which(name):
+            continue
+        tries: list[dict[str, Any]] = []
+        for way, arrays in ways.items():
             source, target = folder / "ints", folder / f"ints.{name}"
-            source.write_bytes(raw)
-            call = [*words, str(target), str(source)] + (["-m5"] if name == "zpaq" else [])
-            start = time.perf_counter()
-            subprocess.run(call, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            size = target.stat().st_size
-            row = {"recipe": f"{name} (integers alone)", "bytes": size, "bits": 8 * size / max(len(raw), 1)}
-            rows.append({**row, "coder_s": time.perf_counter() - start})
+            target.unlink(missing_ok=True)
+            source.write_bytes(b"".join(a.tobytes() for a in arrays))
+            wrote = child_seconds([w.format(source=source, target=target) for w in write])
+            size, weight = target.stat().st_size, sum(a.size for a in arrays)
+            back = child_seconds([w.format(source=source, target=target, back=folder / "back") for w in read])
+            row = {"recipe": f"{name} (integers alone{way})", "bytes": size, "bits": 8 * size / max(weight, 1)}
+            tries.append({**row, "coder_s": wrote, "decode_s": back})
+        rows.append(min(tries, key=lambda row: row["bytes"]))
     return rows
 
 
-def bench(*checkpoints: Path, quantizer: str = "int6-sigma", json: bool = False) -> int:
+def child_seconds(words: list[str]) -> float:
+    """CPU seconds of a program. Raises CodecError when it fails, or has not ended within the hour."""
+    before = os.times()
+    try:
+        done = subprocess.run(
+            words,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=3600,
+        )
+    except subprocess.TimeoutExpired:
+        raise CodecError(f"{words[0]} did not end within the hour. Take it off the PATH to bench without it.") from None
+    if done.returncode:
+        raise CodecError(
+            f"{words[0]} ended with status {done.returncode}: {done.stderr.decode(errors='replace')[-80:]}"
+        )
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def bench(*checkpoints: Path, quantizer: str = "int6-sigma", rounds: int = 1, json: bool = False) -> int:
     """Code the same integers with every coder and set sizes and seconds side by side.
 
     Parameters
@@ -83,6 +127,8 @@ def bench(*checkpoints: Path, quantizer: str = "int6-sigma", json: bool = False)
         Files of weights; made ones when none is given.
     quantizer
         What makes the integers: int6-sigma, int6-row, official, step-S, trellisN-S, or same for those of a .int8.ptz.
+    rounds
+        How often every coder runs, one after another; seconds are medians.
     json
         Print one JSON document instead of the tables.
     """
@@ -91,7 +137,7 @@ def bench(*checkpoints: Path, quantizer: str = "int6-sigma", json: bool = False)
         raise CodecError("same recodes the integers of a .int8.ptz, and one of the files has none. Name a quantiser.")
     answer = []
     for weights in loaded:
-        rows = bench_rows(weights, quantizer)
+        rows = bench_rows(weights, quantizer, max(rounds, 1))
         answer.append({"path": weights.path, "quantizer": quantizer, "rows": rows})
         if not json:
             show(rows, COLUMNS, f"{weights.path}: {weights.parameters:,} parameters, {quantizer}", False)

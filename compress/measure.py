@@ -13,7 +13,7 @@ import numpy as np
 
 from .container_read import read_table, unpack_container
 from .container_write import pack_parts, quantize_all, write_packed
-from .decoder_source import GENERAL, decoder_bytes
+from .decoder_source import GENERAL, decoder_bytes, packed_bytes
 from .errors import CodecError
 from .mix_decode import mix_decoders
 from .official import dequantize_official, quantize_official
@@ -46,6 +46,21 @@ def weight_error(tensors: dict[str, np.ndarray], back: dict[str, np.ndarray]) ->
     return error / power if power else 0.0
 
 
+def gaussian_bound(tensors: dict[str, np.ndarray], back: dict[str, np.ndarray], names: set[str]) -> float | None:
+    """Bits per weight of the rate-distortion bound: Gaussian tensors of these variances at the errors they came to.
+
+    None where nothing was lost. Trained tensors are no plain noise: a coder that knows rows and columns may go below.
+    """
+    bits, count = 0.0, 0
+    for name in names:
+        x = tensors[name].astype(np.float64)
+        lost = float(np.square(x - back[name]).mean()) if x.size else 0.0
+        if lost > 0:
+            bits += x.size * max(0.5 * np.log2(max(float(x.var()), lost) / lost), 0.0)
+            count += x.size
+    return bits / count if count else None
+
+
 def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool = False) -> dict[str, Any]:
     """A row: sizes of a written file, bits per weight, error, CPU seconds. Raises CodecError if it does not come back.
 
@@ -72,11 +87,13 @@ def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool 
     payload = sum(n for s, n in enumerate(sizes) if roles.get(s) == 0)
     scales = sum(n for s, n in enumerate(sizes) if roles.get(s) == 1)
     bits, count = order0_bits(parts)
-    decoder = decoder_bytes(GENERAL + recipe.decoder_modules())
+    modules = GENERAL + recipe.decoder_modules()
+    decoder = decoder_bytes(modules)
     return {
         "recipe": name, "bytes": size, "payload": payload, "scales": scales, "rest": sum(sizes) - payload - scales,
-        "header": size - sum(sizes), "decoder": decoder, "quantized_weights": count,
+        "header": size - sum(sizes), "decoder": decoder, "packed": packed_bytes(modules), "quantized_weights": count,
         "bits": 8 * payload / count if count else None, "order0": bits / count if count else None,
+        "bound": gaussian_bound(weights.tensors, back, {p.name for p in parts if not p.scheme.startswith("raw")}),
         "mse": weight_error(weights.tensors, back), "encode_s": coded - start, "decode_s": read - coded,
         "coder_s": coded - quantized, "margin": CAP - size - decoder,
     }  # fmt: skip
@@ -99,10 +116,12 @@ def measure_ptz(weights: Weights, folder: Path) -> dict[str, Any]:
         raise CodecError("official.int8.ptz did not come back as it was written; report it with the file.")
     count = sum(q.size for q in saved["quantized"].values())
     parts = [Parts(n, "", q.shape, "row", [q]) for n, q in saved["quantized"].items()]
-    decoder = decoder_bytes(("errors", "dequantize", "grid", "trellis", "official"))
+    modules = ("errors", "dequantize", "grid", "trellis", "official")
+    decoder = decoder_bytes(modules)
     return {
         "recipe": "official .int8.ptz", "bytes": size, "payload": None, "scales": None, "rest": None, "header": None,
-        "decoder": decoder, "quantized_weights": count, "bits": None, "coder_s": None,
+        "decoder": decoder, "packed": packed_bytes(modules), "quantized_weights": count, "bits": None, "coder_s": None,
+        "bound": gaussian_bound(weights.tensors, back, set(saved["quantized"])),
         "order0": order0_bits(parts)[0] / count if count else None, "mse": weight_error(weights.tensors, back),
         "encode_s": coded - start, "decode_s": read - coded, "margin": CAP - size - decoder,
     }  # fmt: skip

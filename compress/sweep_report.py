@@ -15,8 +15,10 @@ COLUMNS = [
     Column("rest", "rest", "", ",d"),
     Column("header", "header", "", ",d"),
     Column("decoder", "decoder", "", ",d"),
+    Column("packed", "packed", "", ",d"),
     Column("bits", "bits/weight", "", ".4f"),
     Column("order0", "order-0", "", ".4f"),
+    Column("bound", "R(D) bound", "", ".4f"),
     Column("mse", "error", "", ".2e"),
     Column("encode_s", "encode s", "", ".2f"),
     Column("decode_s", "decode s", "", ".2f"),
@@ -41,6 +43,14 @@ def sweep_report(result: dict[str, Any]) -> Report:
             )
         )
         dots = [row for row in rows if row["mse"] and row["mse"] > 0]
+        rated = [row for row in dots if row.get("bits") and row.get("bound")]
+        if len(rated) > 1:
+            real = Series("recipes", [row["bits"] for row in rated], [row["mse"] for row in rated], style="dots",
+                          names=[row["recipe"] for row in rated])  # fmt: skip
+            edge = sorted((row["bound"], row["mse"]) for row in rated)
+            ideal = Series("Gaussian bound", [b for b, _ in edge], [e for _, e in edge])
+            title = f"{name}: rate-distortion frontier"
+            plots.append(Plot(f"frontier{number}", title, "bits per weight", "error", [real, ideal], y_log=True))
         if len(dots) > 1:
             points = Series("recipes", [row["bytes"] for row in dots], [row["mse"] for row in dots], style="dots",
                             names=[row["recipe"] for row in dots])  # fmt: skip
@@ -48,7 +58,8 @@ def sweep_report(result: dict[str, Any]) -> Report:
                 Plot(f"error{number}", f"{name}: size and error", "bytes of the file", "error", [points], y_log=True)
             )
     note = (
-        "Sizes in bytes; every size is that of a file that was written, read back and compared; seconds are CPU time."
+        "Sizes in bytes; every size is that of a file that was written, read back and compared; seconds are CPU time. "
+        "decoder is its source under lzma as it stands, packed that without comments; R(D) bound is the Gaussian one."
     )
     return Report("Codec sizes", [result["says"]], tables, plots, [note], data=result)
 

@@ -1,12 +1,15 @@
 """`pglab codec` as a person runs it: exit status, one JSON document, sentences for what is wrong."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from compress import bench
 from compress.errors import CodecError
+from compress.measure import gaussian_bound
 from compress.text_sizes import joined_text, text_rows
 from pglab import run
 
@@ -97,3 +100,22 @@ def test_text_mistakes(tmp_path: Path) -> None:
         place.write_text(line + "\n")
         with pytest.raises(CodecError, match="line 1 is no JSON object"):
             joined_text([place], "text", None)
+
+
+def test_bench_sets_coders_and_installed_peers_side_by_side(checkpoint: Path, capsys, monkeypatch) -> None:
+    monkeypatch.delitem(bench.PEERS, "lrzip")  # takes a gigabyte and long even for a small file
+    assert run(["bench", "codecs", str(checkpoint), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)[0]["rows"]
+    found = {row["recipe"]: row for row in rows}
+    assert found["int6-sigma+mix"]["of_general"] > 0
+    assert found["int6-sigma+mix"]["packed"] < found["int6-sigma+mix"]["decoder"]
+    peers = [row for row in rows if row["recipe"].startswith("zpaq")]
+    assert len(peers) == bool(shutil.which("zpaq"))
+    assert all(row["bytes"] > 0 for row in peers)
+
+
+def test_gaussian_bound_is_half_the_log_of_signal_to_noise() -> None:
+    x = np.random.default_rng(0).normal(0, 2, (64, 64))
+    back = x + np.random.default_rng(1).normal(0, 0.25, (64, 64))
+    assert abs(gaussian_bound({"w": x}, {"w": back}, {"w"}) - 3) < 0.1
+    assert gaussian_bound({"w": x}, {"w": x}, {"w"}) is None
