@@ -6,6 +6,7 @@ A `console` block holds commands, each behind `$ `, and after each what it print
     <!-- some lines -->     the lines shown must be among those printed, in their order
     <!-- exit 1 -->         the status of the block's last command
     <!-- not run -->        it wants what a test has not (eight GPUs, the network); its commands must exist
+    <!-- in: FOLDER -->     the block is run in this folder
     <!-- file: NAME -->     the block is no console: its text is written to the file NAME
 """
 
@@ -13,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,10 +94,11 @@ def fresh(step: Step, printed: str) -> str:
     return "\n".join(kept or lines)
 
 
-def run_page(page: Path, folder: Path, write: bool = False) -> None:
+def run_page(page: Path, folder: Path, write: bool = False, instead: Mapping[str, str] | None = None) -> None:
     """Run every block of `page` in `folder`. write: put what was printed into the page instead of comparing.
 
-    Raises AssertionError with the command, what was shown and what was printed.
+    instead: commands that are run in the place of others, quicker ones. Raises AssertionError with the command, what
+    was shown and what was printed.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     env = {**os.environ, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1", "PYTHONUTF8": "1"}
@@ -109,10 +112,12 @@ def run_page(page: Path, folder: Path, write: bool = False) -> None:
         if block.kind != "console" or "not run" in block.marks or name:
             continue
         steps = block.steps()
+        place = next((mark.removeprefix("in: ") for mark in block.marks if mark.startswith("in: ")), "")
         last = next((int(mark.removeprefix("exit ")) for mark in block.marks if mark.startswith("exit ")), 0)
         made = ""
         for number, step in enumerate(steps, 1):
-            done = subprocess.run(["bash", "-euo", "pipefail", "-c", step.command], cwd=folder, env=env,
+            run = (instead or {}).get(step.command, step.command)
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", run], cwd=folder / place, env=env,
                                   capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
             told = f"{page.name}: $ {step.command}\n-> {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
             assert done.returncode == (last if number == len(steps) else 0), told
