@@ -97,15 +97,6 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         count = tables.read(run, "corpus/corpus.json")["validation_documents"]
         yield command(f"codec text corpus/docs.jsonl --field text --documents {count} --json", keeps="text.json")
 
-    def proof(run: Path) -> Iterator[Command]:
-        line = "prove write train/final_model.pgc --docs corpus/docs.jsonl --shards shards --windows 1 --out proof.pgp"
-        it = tables.read(run, "corpus/corpus.json")
-        count, size = it["validation_documents"], it["validation_bytes"]
-        if size > PROVED:  # a sample of your own large corpus; the speeches are proved whole
-            line += f" --sample {max(1, count * PROVED // size)}"
-        yield command(f"{line} --json", "proof.pgp", keeps="proof_written.json")
-        yield command("prove check proof.pgp train/final_model.pgc --vocab shards --json", keeps="proof.json")
-
     def submission(run: Path) -> Iterator[Command]:
         day = date.fromtimestamp((run / "train/train.log").stat().st_mtime).isoformat()  # the day it was trained
         folder = f"records/{day}_Tour"
@@ -118,6 +109,15 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         folder = tables.record_folder(run)
         yield command(f"audit {folder} --docs corpus/docs.jsonl --shards shards --json", keeps="audit.json")
 
+    def proof(run: Path) -> Iterator[Command]:
+        line = "prove write train/final_model.pgc --docs corpus/docs.jsonl --shards shards --windows 1 --out proof.pgp"
+        it = tables.read(run, "corpus/corpus.json")
+        count, size = it["validation_documents"], it["validation_bytes"]
+        if size > PROVED:  # a sample of your own large corpus; the speeches are proved whole
+            line += f" --sample {max(1, count * PROVED // size)}"
+        yield command(f"{line} --json", "proof.pgp", keeps="proof_written.json")
+        yield command("prove check proof.pgp train/final_model.pgc --vocab shards --json", keeps="proof.json")
+
     def report(_: Path) -> Iterator[Command]:
         yield command("record report . --out report.html", "report.html")
 
@@ -128,9 +128,9 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         Station("training", f"A small standard GPT, {seconds} seconds.", train, tables.training),
         Station("codecs", "The same weights through every codec: files written, read back.", codecs, tables.codecs),
         Station("score", "Bits per byte of the round-tripped model, beside text compressors.", score, tables.score),
-        Station("proof", "The validation text compressed with the model, and restored.", proof, tables.proof),
         Station("submission", "A complete folder, checked by the rules.", submission, tables.check),
         Station("audit", "The bytes recounted from the raw documents, independently.", audit, tables.audit),
+        Station("proof", "The validation text compressed with the model, and restored.", proof, tables.proof),
         Station("report", "Everything above on one page.", report, tables.report),
     ]  # fmt: skip
 
