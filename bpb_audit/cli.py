@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .finding import Report
 
 GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
+SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html"}  # of --out -> --format
 MOST_TOKENS = 1 << 20  # the longest sequence or stride that is no slip of the hand
 
 
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         help="run a submission's byte table even where only resource limits hold it (no bwrap, no unshare)",
     )
     made.add_argument(
-        "--format", choices=("text", "json", "markdown", "html"), default="text", help="how to write the report"
+        "--format", choices=tuple(SUFFIXES.values()), help="how to write the report (default: as --out ends, else text)"
     )
     made.add_argument("--json", action="store_true", help="the same as --format json")
     made.add_argument("--out", type=place, metavar="FILE", help="write the report there instead of standard output")
@@ -110,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     """Audit what was asked for. Raises AuditError for what cannot be run."""
     from .audit import audit
     from .evidence import Evidence
-    from .report import as_html, as_json, as_markdown, as_text
+    from .report import as_csv, as_html, as_json, as_markdown, as_text
     from .rules import all_rules, explain, pages
 
     if options.explain:
@@ -127,35 +128,44 @@ def run(options: argparse.Namespace) -> int:
             raise AuditError(
                 f"--only {code}: a behaviour probe needs a scorer to call. Try: pglab audit --explain {code}"
             )
-    reports = [
-        audit(
-            Evidence(
-                path,
-                options.docs,
-                options.shards,
-                options.tokenizer,
-                options.sidecar,
-                options.seq_len,
-                options.stride,
-                options.documents,
-                options.allow_limits_only,
-            ),
-            only,
+    reports: list[Report] = []
+    left_out: list[str] = []
+    for path in options.paths:
+        evidence = Evidence(
+            path,
+            options.docs,
+            options.shards,
+            options.tokenizer,
+            options.sidecar,
+            options.seq_len,
+            options.stride,
+            options.documents,
+            options.allow_limits_only,
         )
-        for path in options.paths
-    ]
+        try:
+            reports.append(audit(evidence, only))
+        except AuditError as error:  # one path without anything to audit keeps nobody from the reports of the others
+            if len(options.paths) == 1:
+                raise
+            left_out.append(str(error))
+    if not reports:
+        raise AuditError(" ".join(left_out))
     _named(options, reports)
     kind = "json" if options.json else options.format
+    if kind is None:
+        kind = SUFFIXES.get(options.out.suffix.lower(), "text") if options.out is not None else "text"
     if kind == "text":
         colour = options.out is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         text = as_text(reports, colour)
     else:
-        text = {"json": as_json, "markdown": as_markdown, "html": as_html}[kind](reports)
+        text = {"json": as_json, "csv": as_csv, "markdown": as_markdown, "html": as_html}[kind](reports)
     if options.out is not None:
         write_aside(options.out, text.encode("utf-8"))
         print(f"written: {options.out}", file=sys.stderr)
     else:
         sys.stdout.write(text)
+    if left_out:
+        raise AuditError(" ".join(left_out))
     return GOOD if all(one.good for one in reports) else FINDINGS
 
 

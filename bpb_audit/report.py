@@ -1,10 +1,12 @@
-"""Writes reports as text for people, JSON for programs, Markdown for a pull request, HTML for a page.
+"""Writes reports as text for people, JSON and CSV for programs, Markdown for a pull request, HTML for a page.
 
 The JSON of one path is `{"path", "findings": [{"rule", "verdict", "says", "where", "found", "expected", "fix"}],
 "claimed_bpb", "corrected_bpb", "basis"}`; several paths give a list of these.
 """
 
+import csv
 import html
+import io
 import json
 from typing import Any
 
@@ -27,6 +29,23 @@ def as_json(reports: list[Report]) -> str:
         for one in reports
     ]
     return json.dumps(shaped[0] if len(shaped) == 1 else shaped, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(reports: list[Report]) -> str:
+    """One line a finding, under one line of headings; control characters made visible."""
+    made = io.StringIO()
+    lines = csv.writer(made, lineterminator="\n")
+    lines.writerow(["path", "rule", "verdict", "says", "where", "found", "expected", "fix"])
+    for report in reports:
+        for one in sorted_findings(report):
+            words = (report.path, one.rule, one.verdict.value, one.says, one.where, one.found, one.expected, one.fix)
+            lines.writerow([_no_formula(printable(word)) for word in words])
+    return made.getvalue()
+
+
+def _no_formula(word: str) -> str:
+    """A stranger's words never become a formula in a spreadsheet."""
+    return f"'{word}" if word[:1] in tuple("=+-@") else word
 
 
 def tally(report: Report) -> str:

@@ -1,6 +1,8 @@
 """The command line, the four formats, the rules' page, the zipapp, and exit statuses."""
 
+import csv
 import html.parser
+import io
 import json
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import pytest
 from bpb_audit.cli import main
 from bpb_audit.errors import AuditError
 from bpb_audit.finding import Finding, Report, Verdict, failed, passed, unchecked
-from bpb_audit.report import as_html, as_json, as_markdown, as_text
+from bpb_audit.report import as_csv, as_html, as_json, as_markdown, as_text
 from bpb_audit.rules import REGISTRY, all_rules, documented, explain, pages, rule
 from bpb_audit.submission import read_submission
 from bpb_audit.zipapp_build import archive, build
@@ -93,18 +95,47 @@ def test_a_single_file_is_a_submission(record: Path, name: str, capsys: pytest.C
 
 
 def test_out_writes_whole_files(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for kind in ("text", "json", "markdown", "html"):
+    for kind in ("text", "json", "csv", "markdown", "html"):
         place = tmp_path / f"report.{kind}"
         assert main([str(record), "--format", kind, "--out", str(place), "--only", "PG121"]) == 0
         assert "PG121" in place.read_text(encoding="utf-8")
     assert not capsys.readouterr().out
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "record",
+        "report.csv",
         "report.html",
         "report.json",
         "report.markdown",
         "report.text",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.csv", "path,rule"), ("a.html", "<!doctype"), ("a.md", "## "), ("a.json", "{"), ("a.x", "/")]
+)
+def test_the_name_of_the_file_chooses_the_form(record: Path, tmp_path: Path, name: str, start: str) -> None:
+    assert main([str(record), "--out", str(tmp_path / name), "--only", "PG121"]) == 0
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(start)
+
+
+def test_the_lines_of_csv_hold_one_finding_each_and_no_formula() -> None:
+    formula = Finding("PG999", Verdict.FAIL, "=1+1", "a,b", '"', "c\nd")
+    rows = list(csv.reader(io.StringIO(as_csv([Report("p", (NASTY, formula), None, None, "", "")]))))
+    assert rows[0] == ["path", *KEYS[:3], "where", "found", "expected", "fix"]
+    assert rows[2][3] == "'=1+1"
+    assert {len(row) for row in rows} == {8}
+    assert "\x1b" not in "".join(map("".join, rows))
+
+
+def test_a_path_without_a_submission_keeps_no_other_from_its_report(
+    record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main([str(empty), str(record), "--only", "PG121"]) == 2
+    said = capsys.readouterr()
+    assert "PG121 PASS" in said.out
+    assert "no log, script or submission.json" in said.err
 
 
 class Tags(html.parser.HTMLParser):
