@@ -18,8 +18,8 @@ from .errors import AuditError
 
 # A lane costs the coder about 20 bits and the frame 50, so lanes are long, yet enough to fill a scorer's rows.
 LONG_LANE = 1 << 16  # tokens of a lane where there are plenty
-SHORT_LANE = 1 << 13  # at least so many where there are few
-FEW_LANES = 40  # and no more lanes than these, until they are long: 0.02% of a million tokens
+SHORT_LANE = 1 << 12  # at least so many where there are few
+FEW_LANES = 44  # and no more lanes than these, until they are long: 0.02% of a million tokens
 MOST_TOKENS = 1 << 27  # of a unit; decoding takes six bytes for each
 
 
