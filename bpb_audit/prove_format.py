@@ -8,17 +8,20 @@ anything is cut out or made room for, so that whatever bytes come in, a reader r
 """
 
 import json
+import math
 import struct
 import zlib
 from dataclasses import astuple, dataclass, fields
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import AuditError
 from .prove_plan import MOST_TOKENS
 
 MAGIC = b"PGPROOF1"
 MOST_SECTION = 1 << 26
+MOST_DOCUMENTS = 1 << 24  # drawing a sample hashes each
 BY_DOCUMENT = 1
 
 
@@ -169,13 +172,13 @@ class ProofFile:
     def __init__(self, path: Path) -> None:
         """Read header and indexes. Raises AuditError, or OSError when the file cannot be opened."""
         self.path, self.size = path, path.stat().st_size
-        with path.open("rb") as self.file:
-            self.header, at = self._header()
+        with path.open("rb") as file:
+            self.header, at = self._header(file)
             self.header_bytes = at
             self.places: list[Place] = []
             documents = 0
             for number in range(self.header.units):
-                place, at = self._index(number, at, documents)
+                place, at = self._index(file, number, at, documents)
                 self.places.append(place)
                 documents += sum(place.documents)
         where = f"{path}: "
@@ -188,24 +191,24 @@ class ProofFile:
                 f"{self.header.tokens - 1:,} and {self.header.documents:,}. Fetch or write the proof again."
             )
 
-    def _read(self, at: int, size: int, what: str) -> bytes:
+    def _read(self, file: BinaryIO, at: int, size: int, what: str) -> bytes:
         if size > self.size - at:
             raise AuditError(
                 f"{self.path}: {what} takes bytes {at:,} to {at + size:,}, the file has {self.size:,}. "
                 "It is cut off or damaged; fetch it again."
             )
-        self.file.seek(at)
-        return self.file.read(size)
+        file.seek(at)
+        return file.read(size)
 
-    def _section(self, at: int, what: str) -> tuple[bytes, int, int]:
+    def _section(self, file: BinaryIO, at: int, what: str) -> tuple[bytes, int, int]:
         """(body, its offset, the offset behind it)."""
-        head = Cursor(self._read(at, min(10, max(self.size - at, 0)), what), f"{self.path}: {what}", at)
+        head = Cursor(self._read(file, at, min(10, max(self.size - at, 0)), what), f"{self.path}: {what}", at)
         size = head.number(MOST_SECTION)
         at += head.at
-        return self._checked(at, size, what), at, at + size + 4
+        return self._checked(file, at, size, what), at, at + size + 4
 
-    def _checked(self, at: int, size: int, what: str) -> bytes:
-        data = self._read(at, size + 4, what)
+    def _checked(self, file: BinaryIO, at: int, size: int, what: str) -> bytes:
+        data = self._read(file, at, size + 4, what)
         if struct.unpack("<I", data[-4:])[0] != zlib.crc32(data[:-4]):
             raise AuditError(
                 f"{self.path}: {what}, bytes {at:,} to {at + size:,}, was altered: its CRC-32 does not hold. "
@@ -213,11 +216,11 @@ class ProofFile:
             )
         return data[:-4]
 
-    def _header(self) -> tuple[Header, int]:
-        magic = self.file.read(len(MAGIC))
+    def _header(self, file: BinaryIO) -> tuple[Header, int]:
+        magic = file.read(len(MAGIC))
         if magic != MAGIC:
             raise AuditError(f"{self.path}: begins with {magic!r}, wanted {MAGIC!r}; not a proof.")
-        body, at, behind = self._section(len(MAGIC), "the header")
+        body, at, behind = self._section(file, len(MAGIC), "the header")
         cursor = Cursor(body, f"{self.path}: the header", at)
         numbers = [cursor.number() for _ in range(NUMBERS)]
         nats, tail_nats = struct.unpack("<dd", cursor.take(16))
@@ -237,13 +240,15 @@ class ProofFile:
             and made.flags <= BY_DOCUMENT
             and 1 <= made.units <= made.tokens
         )
-        if not good or made.documents > made.population or not (made.nats >= 0 and made.tail_nats >= 0):
+        good = good and 1 <= made.documents <= made.population <= MOST_DOCUMENTS
+        good = good and made.scored_tokens < made.tokens and made.scored_raw <= made.raw_bytes
+        if not good or not (0 <= made.nats < math.inf and 0 <= made.tail_nats < math.inf):
             raise AuditError(f"{self.path}: the header states impossible numbers. Fetch or write the proof again.")
         return made, behind
 
-    def _index(self, number: int, at: int, first: int) -> tuple[Place, int]:
+    def _index(self, file: BinaryIO, number: int, at: int, first: int) -> tuple[Place, int]:
         what = f"the index of unit {number}"
-        body, inside, at = self._section(at, what)
+        body, inside, at = self._section(file, at, what)
         cursor = Cursor(body, f"{self.path}: {what}", inside)
         count = cursor.number(self.header.rows)
         triples = [(cursor.number(MOST_TOKENS), cursor.number(), cursor.number()) for _ in range(count)]
@@ -266,7 +271,7 @@ class ProofFile:
         """The lanes of a unit and its residual. Raises AuditError when they were altered."""
         place = self.places[number]
         size = sum(place.lanes) + place.residual
-        with self.path.open("rb") as self.file:
-            body = self._checked(place.offset, size, f"unit {number}")
+        with self.path.open("rb") as file:  # its own: units are read side by side
+            body = self._checked(file, place.offset, size, f"unit {number}")
         ends = list(accumulate(place.lanes, initial=0))
         return [body[a:b] for a, b in pairwise(ends)], body[ends[-1] :]
