@@ -74,7 +74,7 @@ def path_grid(weights, row_upper, column_lower, row_step, column_step, row_power
                         for z in range(r + 1, rows):
                             fresh[s, z] = beside[was, z] + row_upper[r, z] * miss
                 beside, fresh = fresh, beside
-        s = np.argmin(cost)
+        s = int(np.argmin(cost))
         for r in range(rows - 1, -1, -1):
             k, s = took[r, s], came[r, s]
             odd = s & 1
