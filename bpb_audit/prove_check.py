@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress, repeat
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ from .manifest import sha256_of
 from .prove_ahead import Scorers, workers_for
 from .prove_code import Progress
 from .prove_command import Choice
-from .prove_format import ProofFile
+from .prove_format import Header, ProofFile
 from .prove_frames import Scorer
-from .prove_report import Report
+from .prove_report import Report, Tally
 from .prove_restore import Restoring, same_scorer
 from .prove_sample import choose
-from .prove_text import TextDigest, open_vocabulary
+from .prove_text import TextDigest, apart, open_vocabulary, weight_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ def check(asked: Asked, tell: Progress = lambda _: None) -> tuple[Report, list[s
         raise AuditError(
             f"{asked.choice.artifact}: the proof was made with another artifact (sha256 {head.artifact.hex()[:12]}...)."
         )
+    if asked.out is not None:
+        apart(asked.out, asked.proof, asked.choice.artifact, asked.docs, asked.choice.scorer, asked.vocab)
     vocabulary = open_vocabulary(asked.vocab or asked.choice.artifact.parent, head.vocabulary)
     numbers = choose(head.population, head.documents, head.seed) if head.sampled else np.arange(head.documents)
     wanted = _wanted(asked, numbers, head.population)
@@ -102,8 +104,14 @@ def check(asked: Asked, tell: Progress = lambda _: None) -> tuple[Report, list[s
                 restored.append(raw)
         if work.fault:
             wrong.append(work.fault + ".")
-    if wanted is None and not work.fault and digest.sha256.digest() != head.text:
-        wrong.append("the restored text has another sha256 than the header says.")
+    whole = work.tally.documents == head.documents
+    if wanted is None and not whole and not work.fault:
+        wrong.append(f"{work.tally.documents:,} of {head.documents:,} documents came back, and no word why.")
+    if whole and not work.fault:
+        if digest.sha256.digest() != head.text:
+            wrong.append("the restored text has another sha256 than the header says; --docs FILE finds where.")
+        if digest.bytes != head.raw_bytes:
+            wrong.append(f"{digest.bytes:,} raw bytes were restored, the header says {head.raw_bytes:,}.")
     if wanted is not None and not wrong:
         few = len(wanted)
         said = "equal to the documents given" if asked.docs else "but compared with nothing: give them with --docs"
@@ -119,17 +127,38 @@ def check(asked: Asked, tell: Progress = lambda _: None) -> tuple[Report, list[s
         except UnicodeDecodeError:
             raise AuditError("the restored documents are not UTF-8; nothing was written.") from None
         write_aside(asked.out, "".join(lines).encode("utf-8"))
-    return Report(head, work.tally, "restored", time.perf_counter() - begun), wrong
+    given = asked.choice.given() | weight_of(vocabulary)
+    unchecked = _unchecked(asked, head, work.tally, raw_ones)
+    seconds, part = time.perf_counter() - begun, wanted is not None
+    return Report(head, work.tally, "restored", seconds, given=given, unchecked=unchecked, part=part), wrong
+
+
+def _unchecked(asked: Asked, head: Header, tally: Tally, left: Iterator[bytes] | None) -> list[str]:
+    """What this check says nothing of. left: what of the documents given was not compared."""
+    out = list[str]()
+    if tally.documents < head.documents:
+        out.append(f"the other {head.documents - tally.documents:,} documents, and so the bits per byte of the whole.")
+    if left is None:
+        out.append(f"whether this is the text you mean: compare sha256 {head.text.hex()}, or give it with --docs.")
+    elif tally.documents == head.documents and (more := sum(1 for _ in left)):
+        out.append(f"{more:,} more documents of {asked.docs}: the proof is not about them.")
+    if head.sampled:
+        out.append(f"{head.population - head.documents:,} documents outside of the sample; its writer chose the seed.")
+    if head.nats:
+        out.append("bpb_raw, bpb_scored and the split of evaluated and precision: they rest on what the writer says.")
+    return [*out, *asked.choice.unchecked()]
 
 
 def _wanted(asked: Asked, numbers: np.ndarray, population: int) -> np.ndarray | None:
     """Which documents of the proof were asked for; None for all."""
+    if asked.documents and asked.sample:
+        raise AuditError("--documents and --sample at once: name documents, or have them drawn.")
     if asked.documents:
         named = numbers_of(asked.documents, population)
         absent = np.setdiff1d(named, numbers)
         if len(absent):
             raise AuditError(f"--documents {asked.documents}: document {absent[0]:,} is not in this sample.")
-        return np.searchsorted(numbers, named)
+        return None if len(named) == len(numbers) else np.searchsorted(numbers, named)
     if asked.sample and asked.sample < len(numbers):
         return choose(len(numbers), asked.sample, asked.seed)
     return None
@@ -141,7 +170,7 @@ def _raw(docs: Path | None, numbers: np.ndarray) -> Iterator[bytes] | None:
         return None
     chosen = np.zeros(int(numbers[-1]) + 1, bool)
     chosen[numbers] = True
-    return compress((document.raw for document in read_documents(docs)), chosen.tolist())
+    return compress((document.raw for document in read_documents(docs)), chain(chosen.tolist(), repeat(True)))
 
 
 def _difference(original: bytes | None, raw: bytes) -> str:

@@ -168,11 +168,16 @@ def run(options: argparse.Namespace) -> int:
     finally:
         tell.wipe()
     if options.json:
-        print(json.dumps(report.numbers() | {"wrong": wrong}, indent=1))
+        said = json.dumps(report.numbers() | {"wrong": wrong}, indent=1) + "\n"
     else:
-        sys.stdout.write(report.text())
-        for one in wrong:
-            print(f"FAIL {one}")
+        said = report.text() + "".join(f"FAIL {one}\n" for one in wrong)
+        if options.verb == "write":
+            said += f"What compressors make of it: pglab codec text {options.docs} --field text"
+            said += f" --documents {report.header.documents} --prime FILE\n" if not report.header.sampled else "\n"
+    try:
+        print(said, end="", flush=True)
+    except BrokenPipeError:  # the reader of our output left, as `head` does; the status is still the verdict's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FINDINGS if wrong else GOOD
 
 
@@ -199,7 +204,8 @@ def main(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
     except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}.", file=sys.stderr)
+        where = error.filename or getattr(options, "out", None) or getattr(options, "proof", "")
+        print(f"error: {where}: {error.strerror or error}.", file=sys.stderr)
     except MemoryError:
         print("error: not enough memory for this input.", file=sys.stderr)
     except KeyboardInterrupt:

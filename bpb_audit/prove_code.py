@@ -5,7 +5,7 @@ knows no token before it has decoded it. That is the whole of the proof: a distr
 after cannot be made again here, one that differs between the two ways gives other symbols, and either shows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,14 +69,17 @@ def code_unit(
 
 
 def compare_windows(
-    scorer: Scorer, rules: Rules, tables: Tables, lanes: list[np.ndarray], coded: Coded, number: int
+    scorer: Scorer, rules: Rules, tables: Tables, lanes: list[np.ndarray], coded: Coded, windows: Sequence[int | None]
 ) -> list[bool]:
-    """Whether window `number` of each lane that has one, taken by steps, gives the tables it was coded with.
+    """Whether a window of each lane (its number; None for none), by steps, gives the tables it was coded with.
 
     The steps are given the true tokens one at a time, so equal tables show that no answer looked ahead.
     """
     begins = [restarts(lane[:-1], rules.bos, rules.context, rules.by_document) for lane in lanes]
-    spans = [(int(b[number]), int(b[number + 1])) if number < len(b) - 1 else (0, 0) for b in begins]
+    spans = [
+        (0, 0) if number is None else (int(b[number]), int(b[number + 1]))
+        for b, number in zip(begins, windows, strict=True)
+    ]
     longest = max(stop - start for start, stop in spans)
     starts, freqs = np.zeros((longest + 1, len(lanes)), np.uint32), np.ones((longest + 1, len(lanes)), np.uint32)
     parts = [lane[start : stop + 1] if stop else lane[:1] for lane, (start, stop) in zip(lanes, spans, strict=True)]

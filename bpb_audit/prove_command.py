@@ -31,6 +31,20 @@ class Choice:
     dtype: str = ""
     device: str = ""
 
+    def given(self) -> dict[str, int]:
+        """Bytes of the artifact, and of the file that scores."""
+        files = {"artifact": self.artifact} | ({"scorer": self.scorer} if self.scorer else {})
+        return {name: place.stat().st_size for name, place in files.items()}
+
+    def unchecked(self) -> list[str]:
+        """What the walls around the scorer leave open, a sentence each."""
+        if self.scorer is None and not self.command:
+            return []
+        if self.scorer is not None and not self.command and level() == "bubblewrap":
+            return []
+        name = "the --command" if self.command else f"{self.scorer}, held by {SAYS[level()]},"
+        return [f"whether the scorer knew the text: {name} could read this machine's files while it scored."]
+
     def start(self, rows: int, vocab: int, length: int | None = None) -> Scorer:
         """Start it with S rows. Raises AuditError."""
         length = self.length if length is None else length
@@ -55,8 +69,11 @@ class Choice:
         if not self.scorer.is_file():
             raise AuditError(f"{self.scorer}: no such file; wanted a Python file with start() and next_distribution().")
         held = level()
-        if held == "none":
-            raise AuditError(f"a stranger's scorer is not run: isolation is {SAYS['none']}.")
+        if held in ("none", "limits"):
+            raise AuditError(
+                f"a stranger's scorer is not run here: {SAYS[held]}. Install bubblewrap; a scorer that you trust may "
+                "run by --command."
+            )
         source = pkgutil.get_data(__package__, "prove_adapter.py")
         if source is None:
             raise AuditError("prove_adapter.py is missing from this copy of the auditor; build or install it again.")

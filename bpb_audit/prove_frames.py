@@ -26,6 +26,7 @@ PROTOCOL = 1
 IDLE, GO_ON, RESTART = 0, 1, 2
 MOST_FRAME = 1 << 28
 PATIENCE = 600.0  # seconds for one answer
+CLOSING = 3.0  # seconds to leave in, once asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,13 @@ class Scorer:
         assert self.process.stdin
         assert self.process.stdout
         self.inlet, self.outlet = self.process.stdin.fileno(), self.process.stdout.fileno()
-        _widen(self.outlet)
+        for pipe in (self.inlet, self.outlet):
+            _widen(pipe)
+        os.set_blocking(self.inlet, False)  # a scorer that does not read must not hold us
         self.waiting = selectors.DefaultSelector()
         self.waiting.register(self.outlet, selectors.EVENT_READ)
+        self.writing = selectors.DefaultSelector()
+        self.writing.register(self.inlet, selectors.EVENT_WRITE)
         try:
             self.hello = read_hello(bytes(self._read(b"H")))
         except BaseException:
@@ -92,17 +97,18 @@ class Scorer:
     def close(self) -> None:
         """End the process, kindly first."""
         with contextlib.suppress(OSError):
-            self._write(b"Q")
+            os.write(self.inlet, struct.pack("<I", 1) + b"Q")
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
                 assert pipe
                 pipe.close()
         try:
-            self.process.wait(3)
+            self.process.wait(CLOSING)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
         self.waiting.close()
+        self.writing.close()
         self.said.close()
 
     def step(self, tokens: np.ndarray, flags: np.ndarray) -> np.ndarray:
@@ -129,14 +135,16 @@ class Scorer:
             yield np.frombuffer(answer, "<u2", offset=4).reshape(rows, count, self.hello.vocab)
         self.nats = np.frombuffer(self._read(b"N", 8 * rows), "<f8")
 
-    def _write(self, kind: bytes, body: bytes = b"") -> None:
-        view = memoryview(struct.pack("<I", len(body) + 1) + kind + body)
+    def _write(self, kind: bytes, body: bytes) -> None:
+        view, until = memoryview(struct.pack("<I", len(body) + 1) + kind + body), time.monotonic() + PATIENCE
         try:
             while view:
-                view = view[os.write(self.inlet, view) :]
+                if not self.writing.select(max(until - time.monotonic(), 0)):
+                    raise self._fault(f"nothing, and read nothing, for {PATIENCE:.0f} seconds")
+                with contextlib.suppress(BlockingIOError):
+                    view = view[os.write(self.inlet, view) :]
         except BrokenPipeError:
-            if kind != b"Q":
-                raise self._fault("its end") from None
+            raise self._fault("its end") from None
 
     def _read(self, kind: bytes, size: int | None = None) -> bytearray:
         """The body of the next frame, which must be of this kind (and size). Raises AuditError."""

@@ -7,7 +7,8 @@ Everything in the file is counted. Its bits over those of the scorer's own cross
     framing     header, indexes, checksums, and the first token of each lane
     residual    what the tokens' own text lacks against the raw documents
 
-`bpb_scored` is the scorer's own cross-entropy over all raw bytes; `bpb_proved` is the whole file's.
+`bpb_scored` is the scorer's own cross-entropy over all raw bytes; `bpb_proved` is the whole file's. A check that
+restored a part only has no `bpb_proved`, and whatever is the writer's word alone is called UNCHECKED.
 """
 
 import json
@@ -15,6 +16,8 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from .prove_format import Header, ProofFile
+
+FEW = 30  # documents: below, a bootstrap's interval is known to be too narrow
 
 
 @dataclass(slots=True)
@@ -36,7 +39,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A header and its tally. verb: "written" or "restored". low, high: interval of a sample's bpb, else None."""
+    """A header and its tally. verb: "written" or "restored". low, high: interval of a sample's bpb, else None. given:
+    bytes of what both sides had beside the file. unchecked: what nobody looked at, a sentence each. part: no more than
+    that was asked for."""
 
     header: Header
     tally: Tally
@@ -44,11 +49,19 @@ class Report:
     seconds: float
     low: float | None = None
     high: float | None = None
+    given: dict[str, int] = field(default_factory=dict)
+    unchecked: list[str] = field(default_factory=list)
+    part: bool = False
 
     @property
     def whole(self) -> bool:
         """Every document of the proof was written or restored."""
         return self.tally.documents == self.header.documents
+
+    @property
+    def raw_bytes(self) -> int:
+        """Those restored where all were; else what the header says."""
+        return self.tally.raw_bytes if self.whole else self.header.raw_bytes
 
     @property
     def evaluated(self) -> float:
@@ -76,9 +89,10 @@ class Report:
         head, sums = self.header, self.tally
         return {
             "bits": 8 * sums.file_bytes,
-            "raw_bytes": head.raw_bytes,
-            "bpb_proved": 8 * sums.file_bytes / head.raw_bytes,
-            "bpb_scored": (self.evaluated or sums.table_bits) / head.raw_bytes
+            "raw_bytes": self.raw_bytes,
+            "bpb_proved": 8 * sums.file_bytes / self.raw_bytes if self.whole or not self.part else None,
+            "bpb_stated": 8 * sums.file_bytes / head.raw_bytes,
+            "bpb_scored": (self.evaluated or sums.table_bits) / self.raw_bytes
             if self.evaluated or self.whole
             else None,
             "bpb_raw": self.scored,
@@ -96,6 +110,8 @@ class Report:
             "lanes_coded_again": sums.recoded,
             "seconds": self.seconds,
             "notes": sums.notes,
+            "unchecked": self.unchecked,
+            "not_in_the_file": self.given,
             "text_sha256": head.text.hex(),
             "artifact_sha256": head.artifact.hex(),
             "vocabulary_sha256": head.vocabulary.hex(),
@@ -105,7 +121,7 @@ class Report:
     def text(self) -> str:
         """For people: one table, then sentences."""
         head, sums = self.header, self.tally
-        bits, raw = 8 * sums.file_bytes, head.raw_bytes
+        bits, raw = 8 * sums.file_bytes, self.raw_bytes
         out = list[str]()
         if self.whole:
             out.append(f"{'':<12}{'bits':>16}{'per raw byte':>15}{'of the file':>14}")
@@ -113,8 +129,8 @@ class Report:
             out += [f"{name:<12}{value:>16,.0f}{value / raw:>15.6f}{value / bits:>14.4%}" for name, value in rows]
         if self.scored is not None:
             out.append(
-                f"as evaluated: bpb_raw {self.scored:.6f} over {head.scored_tokens:,} targets, {head.scored_raw:,} raw "
-                "bytes."
+                f"as evaluated{', by its writer' * (self.verb == 'restored')}: bpb_raw {self.scored:.6f} over "
+                f"{head.scored_tokens:,} targets, {head.scored_raw:,} raw bytes."
             )
         out += sums.notes
         if sums.recoded:
@@ -126,19 +142,25 @@ class Report:
         if self.whole:
             verb = "written as" if self.verb == "written" else "restored from"
             out.append(
-                f"bpb_proved {bits / raw:.6f}: {raw:,} raw bytes of {head.documents:,} documents {verb} "
+                f"bpb_proved {bits / raw:.6f}: {raw:,} raw bytes of {head.documents:,} documents"
+                f"{f' out of {head.population:,}' * head.sampled} {verb} "
                 f"{sums.file_bytes:,} bytes {pace}."
             )
         else:
             out.append(
                 f"{sums.documents:,} of {head.documents:,} documents restored, {sums.raw_bytes:,} raw bytes, {pace}; "
-                f"the proof as a whole states bpb_proved {bits / raw:.6f}."
+                f"the proof as a whole states bpb {bits / raw:.6f}."
             )
         if self.low is not None:
             out.append(
                 f"{head.documents:,} of {head.population:,} documents proved (seed {head.seed}); with 95% confidence "
-                f"the whole is between {self.low:.4f} and {self.high:.4f} (bootstrap over documents)."
+                f"the whole is between {self.low:.4f} and {self.high:.4f} (bootstrap over documents"
+                f"{'; too narrow for so few' * (head.documents < FEW)})."
             )
+        if self.given:
+            beside = ", ".join(f"{name} {size:,}" for name, size in self.given.items())
+            out.append(f"given to both sides and not in the file: {beside} bytes.")
+        out += [f"UNCHECKED {one}" for one in self.unchecked]
         return "\n".join(out) + "\n"
 
 
@@ -168,7 +190,7 @@ def header_text(proof: ProofFile, as_json: bool) -> str:
         f"{head.units:,} units, {lanes:,} lanes in {head.rows:,} rows; the scorer starts afresh {where}",
         f"lanes {sizes['lanes']:,}, residual {sizes['residual']:,}, "
         f"framing {proof.size - sizes['lanes'] - sizes['residual']:,} bytes",
-        f"scorer: {said}",
+        f"scorer: {said!a}",
         f"artifact   sha256 {head.artifact.hex()}",
         f"vocabulary sha256 {head.vocabulary.hex()}",
         f"text       sha256 {head.text.hex()}",

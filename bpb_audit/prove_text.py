@@ -59,7 +59,7 @@ class Text:
         yield from _chosen(self.docs, self.numbers)
 
     def raw_of_targets(self, count: int) -> int:
-        """Raw bytes of the first `count` targets by the sidecar; 0 where there is none."""
+        """Raw bytes of the first `count` targets by the sidecar; 0 where there is none, or it counts more than are."""
         if self.sidecar is None or self.sidecar.total != len(self.tokens):
             return 0
         taken = total = 0
@@ -69,7 +69,7 @@ class Text:
             taken += len(part)
             if taken == count + 1:
                 break
-        return total
+        return total if total <= self.raw_bytes else 0
 
 
 def _chosen(docs: Path, numbers: np.ndarray) -> Iterator[bytes]:
@@ -169,3 +169,16 @@ def open_vocabulary(place: Path, digest: bytes) -> Vocabulary:
     if not isinstance(opened, Vocabulary):
         raise AuditError(f"{found}: a byte table, which cannot decode. Name the tokenizer with --vocab FILE.")
     return opened
+
+
+def weight_of(vocabulary: Vocabulary) -> dict[str, int]:
+    """What a vocabulary gives to both sides: bytes of all its tokens, and of the longest."""
+    sizes = vocabulary.sizes
+    return {"vocabulary": int(sizes.sum()), "its longest token": int(sizes.max())}
+
+
+def apart(out: Path, *inputs: Path | None) -> None:
+    """Raises AuditError where what is to be written is one of the files that are read."""
+    for one in inputs:
+        if one is not None and out.exists() and one.exists() and out.samefile(one):
+            raise AuditError(f"--out {out}: is {one}, which is read; name another file to write.")

@@ -4,6 +4,7 @@ Each finished unit lies in a folder beside the output until the end, under a key
 so that the same command continues after a kill and makes the same bytes.
 """
 
+import hashlib
 import json
 import shutil
 import time
@@ -20,14 +21,14 @@ from .manifest import sha256_of
 from .prove_ahead import Scorers, in_order, workers_for
 from .prove_code import Coded, Progress, Rules, code_unit, compare_windows, decode_unit
 from .prove_command import Choice
-from .prove_format import BY_DOCUMENT, Header, Unit, write_header, write_unit
+from .prove_format import BY_DOCUMENT, Header, Unit, checksum, write_header, write_unit
 from .prove_frames import Scorer
 from .prove_plan import Layout, lay_out, rows_for
 from .prove_report import Report, Tally
 from .prove_residual import encode_residual
 from .prove_sample import choose, interval
 from .prove_tables import Tables
-from .prove_text import Text, open_text
+from .prove_text import Text, apart, open_text, weight_of
 
 MOST_ROWS = 64
 
@@ -57,6 +58,7 @@ def write(wish: Wish, tell: Progress = lambda _: None) -> Report:
         raise AuditError(f"{wish.out}: is a folder, wanted the name of a file to write. Try: {wish.out / 'proof.pgp'}")
     if not wish.choice.artifact.is_file():
         raise AuditError(f"{wish.choice.artifact}: no such file; name the artifact to prove with.")
+    apart(wish.out, wish.docs, wish.choice.artifact, wish.choice.scorer, wish.vocab)
     text = open_text(wish.docs, wish.shards, wish.vocab, wish.sample, wish.seed)
     workers = workers_for(wish.workers)
     own = wish.choice.path == "replay" and not wish.rows  # the evaluation's own number, which it knows
@@ -82,14 +84,17 @@ def write(wish: Wish, tell: Progress = lambda _: None) -> Report:
             setattr(tally, name, getattr(tally, name) + part.meta[name])
         tally.notes += part.meta["notes"]
     low = high = None
-    if header.sampled:
+    if header.sampled and header.documents > 1:  # one document has no spread
         costs = np.zeros(header.documents)
         for part in parts:
             owner = part.meta["owner"]
             costs[owner : owner + len(part.meta["document_bits"])] += part.meta["document_bits"]
         sizes = np.array([len(raw) for raw in text.raw()])
         low, high = interval(costs * (8 * len(data) / costs.sum()), sizes)
-    return Report(header, tally, "written", time.perf_counter() - begun, low, high)
+    given, unchecked = wish.choice.given() | weight_of(text.vocabulary), wish.choice.unchecked()
+    if tally.notes:
+        unchecked.append("the other windows, which nobody has decoded yet: `pglab prove check` decodes all.")
+    return Report(header, tally, "written", time.perf_counter() - begun, low, high, given, unchecked)
 
 
 def _plan(wish: Wish, text: Text, scorer: Scorer) -> tuple[Layout, Header]:
@@ -163,7 +168,8 @@ class _Work:
         self.scorers, self.judges = scorers, judges
         self.rules = Rules(header.vocab, header.bos, header.context, header.by_document)
         self.folder = wish.out.parent / f".{wish.out.name}.parts"
-        self.key = write_header(header)
+        checked = f"windows {wish.windows}".encode()  # a part verified by sample is no part verified whole
+        self.key = write_header(header) + hashlib.sha256(text.tokens.astype("<u2").tobytes() + checked).digest()
         self.ends = np.append(text.marks[1:], len(text.tokens))
 
     def stop(self) -> None:
@@ -208,18 +214,19 @@ class _Work:
         part = _Part(write_unit(unit), meta)
         self.folder.mkdir(parents=True, exist_ok=True)
         told = json.dumps(meta).encode()
-        write_aside(place, self.key + len(told).to_bytes(8, "little") + told + part.data)
+        body = self.key + len(told).to_bytes(8, "little") + told + part.data
+        write_aside(place, body + checksum(body))
         return part
 
     def _found(self, place: Path) -> _Part | None:
         if not place.is_file():
             return None
         data = place.read_bytes()
-        if not data.startswith(self.key):
+        if not data.startswith(self.key) or checksum(data[:-4]) != data[-4:]:
             return None
         at = len(self.key) + 8
         size = int.from_bytes(data[at - 8 : at], "little")
-        return _Part(data[at + size :], json.loads(data[at : at + size]))
+        return _Part(data[at + size : -4], json.loads(data[at : at + size]))
 
     def _meta(self, coded: Coded, tokens: list[np.ndarray], start: int, first: int, behind: int) -> dict:
         bits = np.concatenate(coded.bits)
@@ -265,12 +272,17 @@ class _Work:
         return coded, len(wrong), []
 
     def _compared(self, judge: Scorer, number: int, tokens: list[np.ndarray], coded: Coded) -> str:
-        """Some windows of a unit taken by steps, and what that shows; the choice follows from the seed."""
-        longest = max(len(one) for one in coded.nats)
+        """Some windows of a unit taken by steps, and what that shows; the choice follows from the seed, and each lane
+        has its own: the same place in all lanes would be one draw, not as many as there are lanes."""
         rounds = -(-self.wish.windows // (len(tokens) * self.layout.units))
         tables, same = Tables(self.header.vocab), list[bool]()
-        for window in choose(longest, min(rounds, longest), self.wish.seed + number):
-            same += compare_windows(judge, self.rules, tables, tokens, coded, int(window))
+        chosen = [
+            choose(len(one), rounds, (self.wish.seed << 32) + number * self.header.rows + row)
+            for row, one in enumerate(coded.nats)
+        ]
+        for turn in range(max(map(len, chosen))):
+            windows = [int(some[turn]) if turn < len(some) else None for some in chosen]
+            same += compare_windows(judge, self.rules, tables, tokens, coded, windows)
         if not all(same):
             raise AuditError(
                 f"{same.count(False)} of {len(same)} windows of unit {number} give other tables by steps than in the "

@@ -105,6 +105,13 @@ class FakeChoice:
     most_rows: int = 3
     path: str = "kv"
     started: list[Fake] = field(default_factory=list)
+    scorer: Path | None = None
+
+    def given(self) -> dict[str, int]:
+        return {"artifact": self.artifact.stat().st_size}
+
+    def unchecked(self) -> list[str]:
+        return []
 
     def start(self, rows: int, vocab: int, _length: int | None = None) -> Any:
         self.started.append(Fake(self.mode, self.artifact, min(rows, self.most_rows), vocab, self.context, self.bulk))
