@@ -14,8 +14,9 @@ TOTAL = 1 << BITS
 
 
 def lane_count(symbols: int) -> int:
-    """Lanes for a stream of so many symbols: 16 to 4,096, about a lane for 16,384 symbols."""
-    return 1 << min(max(symbols.bit_length() - 14, 4), 12)
+    """Lanes for a stream of so many symbols: a power of two from 2 to 4,096, about one for 16,384 symbols of many."""
+    few = min(max(symbols.bit_length() - 11, 1), 4)
+    return 1 << min(max(symbols.bit_length() - 14, few), 12)
 
 
 class LaneReader:

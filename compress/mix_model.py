@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from .mix_lanes import TOTAL, LaneReader
+from .mix_lanes import BITS, TOTAL, LaneReader
 from .mix_regress import STEPS, coefficients, normalised
 from .mix_tables import FULL, REACH, shape_tables, width_tables
 
 CLASSES = 10  # octaves of width
 PRIOR = (60, 300, 2800, 300, 36, 400, 200)  # weights of the shapes at first, of 4,096
+GUESSES = 4096  # of where a position within 2**18 may lie, so that few need a search
+SHIFT = BITS - 12
+EVERY = 256  # steps at first in which all integers vote on the shapes; later those of every fourth
 FIRST_ROWS = 8  # of the first batch
 MOST_ROWS = 1024  # of any batch
 
@@ -49,6 +52,8 @@ class Mixture:
         part[:, 2] += 4096 - part.sum(1)
         self.mixed = np.floor(part @ self.shapes / 4096).astype(np.int64)
         self.flat = (self.mixed + (np.arange(CLASSES) << 31)[:, None]).reshape(-1)
+        middles = (np.arange(GUESSES) * 2 + 1) * (FULL // GUESSES // 2)
+        self.guess = np.stack([np.searchsorted(row, middles) for row in self.mixed]).reshape(-1) - float(REACH)
         self.due = self.steps + 4 + self.steps // 8
 
     def step(self, q: np.ndarray, centre: np.ndarray, size: np.ndarray, low: int, high: int) -> np.ndarray:
@@ -58,51 +63,63 @@ class Mixture:
         """
         if self.steps >= self.due:
             self.mix()
-        self.steps += 1
         level = np.searchsorted(self.bounds, size.ravel())
-        scale, kind, centre = self.inverse[level], np.minimum(level // 12, CLASSES - 1), centre.ravel()
-        out, flat = np.empty(q.size, np.int64), q.ravel()
-        lanes = self.coder.lanes
+        scale, kind, middle = self.inverse[level], np.minimum(level // 12, CLASSES - 1), centre.ravel() + 0.5
+        k, lanes = q.ravel().astype(np.int64), self.coder.lanes
         for a in range(0, q.size, lanes):
             part = slice(a, a + lanes)
-            out[part] = self.code(flat[part], centre[part], scale[part], kind[part], low, high)
-        return out.reshape(q.shape)
+            self.code(k[part], middle[part], scale[part], kind[part], low, high)
+        if self.steps < EVERY or not self.steps % 4:
+            self.vote(k, middle, scale, kind)
+        self.steps += 1
+        return k.reshape(q.shape)
 
-    def code(
-        self, q: np.ndarray, centre: np.ndarray, scale: np.ndarray, kind: np.ndarray, low: int, high: int
-    ) -> np.ndarray:
-        """`step` for at most one integer a lane."""
-        room = TOTAL - (high - low + 1)
+    def code(self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, kind: np.ndarray, low: int, high: int) -> None:
+        """`step` for at most one integer a lane; `k` is filled in when decoding."""
+        room, table = TOTAL - (high - low + 1), self.mixed.reshape(-1)
         base = kind * (2 * REACH + 1) + REACH
 
-        def below(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            place = base + np.clip(np.rint((k - 0.5 - centre) * scale), -REACH, REACH).astype(np.int64)
-            mass = self.flat[place] - (kind << 31)
-            mass[k <= low] = 0
-            mass[k > high] = FULL
-            return (mass * room >> 30) + k - low, place
+        def ends(k: np.ndarray, to: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            start = table[places(k, middle[to], scale[to]) + base[to]]
+            end = table[places(k + 1, middle[to], scale[to]) + base[to]]
+            start[k == low] = 0
+            end[k == high] = FULL
+            return (start * room >> 30) + k - low, (end * room >> 30) + k - (low - 1)
 
-        if isinstance(self.coder, LaneReader):
-            wanted = self.coder.peek(len(q))
-            at = np.searchsorted(self.flat, (wanted * FULL // room).clip(0, FULL - 1) + (kind << 31)) - base
-            k = np.clip(np.floor(at / scale + centre + 0.5).astype(np.int64), low, high)
-            while True:
-                (start, place), (end, after) = below(k), below(k + 1)
-                wrong = (wanted >= end).astype(np.int64) - (wanted < start)
-                if not wrong.any():
-                    break
-                k += wrong
-            self.coder.take(wanted, start, end - start)
-        else:
-            k = q.astype(np.int64)
-            (start, place), (end, after) = below(k), below(k + 1)
+        if not isinstance(self.coder, LaneReader):
+            start, end = ends(k, slice(None))
             self.coder.keep(start, end - start)
-        base -= REACH
-        share = (self.shapes[:, after - base] - self.shapes[:, place - base] + 16) * self.weights.T[:, kind]
+            return
+        wanted = self.coder.peek(len(k))
+        at = self.guess[kind * GUESSES + (wanted >> SHIFT)]
+        np.clip(np.floor(at / scale + middle), low, high, out=k, casting="unsafe")
+        start, end = ends(k, slice(None))
+        wrong = np.flatnonzero((wanted < start) | (wanted >= end))
+        if len(wrong):  # search once, then go step by step
+            at = np.searchsorted(self.flat, (wanted[wrong] * FULL // room).clip(0, FULL - 1) + (kind[wrong] << 31))
+            k[wrong] = np.clip(np.floor((at - base[wrong]) / scale[wrong] + middle[wrong]), low, high)
+        while len(wrong):
+            start[wrong], end[wrong] = ends(k[wrong], wrong)
+            off = (wanted[wrong] >= end[wrong]).astype(np.int64) - (wanted[wrong] < start[wrong])
+            k[wrong] += off
+            wrong = wrong[off != 0]
+        self.coder.take(wanted, start, end - start)
+
+    def vote(self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, kind: np.ndarray) -> None:
+        """Let each integer say how well each shape foresaw it."""
+        before, after = places(k, middle, scale) + REACH, places(k + 1, middle, scale) + REACH
+        share = (self.shapes[:, after] - self.shapes[:, before] + 16) * self.weights.T[:, kind]
         share = np.rint(share / sum(share) * 256)
         for z in range(len(share)):
             self.votes[:, z] += np.bincount(kind, share[z], CLASSES) / 256
-        return k
+
+
+def places(k: np.ndarray, middle: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Where the lower ends of integers lie in a shape's table, from -REACH to REACH, `int64`."""
+    at = (k - middle) * scale
+    np.rint(at, out=at)
+    np.maximum(at, -REACH, out=at)
+    return np.minimum(at, REACH, out=at).astype(np.int64)
 
 
 def code_diagonals(model: Mixture, q: np.ndarray, low: int, high: int, level: np.ndarray, priors: np.ndarray) -> None:

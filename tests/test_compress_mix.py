@@ -174,7 +174,9 @@ def test_lanes_against_the_slow_range_coder(seed: int, rare: list[int]) -> None:
 
 
 def test_lane_counts() -> None:
-    assert [lane_count(n) for n in (0, 1 << 17, 1 << 20, 1 << 24, 1 << 40)] == [16, 16, 128, 2048, 4096]
+    few = [lane_count(n) for n in (0, 1 << 12, 1 << 13, 1 << 14, 1 << 15)]
+    assert few == [2, 4, 8, 16, 16]
+    assert [lane_count(n) for n in (1 << 17, 1 << 20, 1 << 24, 1 << 40)] == [16, 128, 2048, 4096]
 
 
 def test_written_size_is_what_the_model_says() -> None:
