@@ -181,14 +181,14 @@ def compare(
 ) -> dict[str, Any]:
     """Median seconds of each part of a step, ours and theirs. Raises ModelError when the losses do not agree.
 
-    against: a word of AGAINST. Ours runs in `dtype`, the baseline in it too unless `against` says bfloat16.
+    against: a word of AGAINST. Ours runs in `dtype`, the baseline in it too unless `against` names another.
     """
     import torch
 
     watch = Stopwatch(device)
     ours = Ours(config, device, dtype)
     compiled = against.startswith("compiled") or (against == "auto" and device.type == "cuda")
-    published = torch.bfloat16 if against.endswith("bfloat16") else dtype
+    published = {"bfloat16": torch.bfloat16, "float32": torch.float32}.get(against.rpartition("-")[2], dtype)
     sides: dict[str, Ours | Theirs] = {"ours": ours, "baseline": Theirs(config, device, published, ours, compiled)}
     rows = config.train_batch_tokens // config.train_seq_len
     batch = torch.randint(0, config.vocab_size, (rows, config.train_seq_len + 1)).to(device)
@@ -205,30 +205,37 @@ def compare(
                 times[name]["step"].append(gradient + move)
                 times[name]["evaluation"] += [score] if score is not None else []
         apart = abs(float(losses["ours"]) - float(losses["baseline"]))
-        if turn == 0 and not apart < (1e-4 if published == torch.float32 else 0.05):
+        if turn == 0 and not apart < (1e-4 if published == dtype == torch.float32 else 0.05):
             raise ModelError(
                 f"the two losses are {apart} apart on equal weights; nothing is compared. Please report it."
             )
     medians = {name: {part: statistics.median(t) for part, t in parts.items() if t} for name, parts in times.items()}
-    ceiling = matmul_ceiling(config, device, dtype, watch)
+    ceilings = {d: matmul_ceiling(config, device, d, watch) for d in {dtype, published}}
+    ceiling = {"ours": ceilings[dtype], "baseline": ceilings[published]}
     flops = step_flops(config)
     return {
         "seconds": medians,
         "ratio": {part: medians["baseline"][part] / medians["ours"][part] for part in medians["ours"]},
         "tokens_per_second": {n: config.train_batch_tokens / m["step"] for n, m in medians.items()},
-        "utilisation": {n: flops / m["step"] / ceiling for n, m in medians.items()},
-        "matmul_ceiling_gflops": ceiling / 1e9,
+        "utilisation": {n: flops / m["step"] / ceiling[n] for n, m in medians.items()},
+        "matmul_ceiling_gflops": {name: rate / 1e9 for name, rate in ceiling.items()},
         "step_gflop": flops / 1e9,
         "kept_mib": {name: kept_bytes(side, x, y) / 2**20 for name, side in sides.items()},
     }
 
 
-AGAINST = ("auto", "eager", "compiled", "bfloat16", "compiled-bfloat16")
+AGAINST = ("auto", "eager", "compiled", "float32", "bfloat16", "compiled-float32", "compiled-bfloat16")
 PARTS = ("forward and backward", "optimisers", "step", "evaluation")
 
 
 def bench(
-    *, shape: str = "tour", device: str = "auto", steps: int = 20, against: str = "auto", json: bool = False
+    *,
+    shape: str = "tour",
+    device: str = "auto",
+    precision: str = "auto",
+    steps: int = 20,
+    against: str = "auto",
+    json: bool = False,
 ) -> None:
     """A training step of ours against the baseline's own, written plainly, interleaved on one device.
 
@@ -238,11 +245,13 @@ def bench(
         tour, small or baseline.
     device
         auto, cpu or cuda.
+    precision
+        Of our matrix products: auto (as a run would choose), float32 or bfloat16.
     steps
         Steps of each; the median is reported.
     against
-        The baseline's form: eager, compiled, bfloat16 or compiled-bfloat16 (as published); auto is compiled on a GPU,
-        eager on a CPU, both in our own precision.
+        The baseline's form: eager or compiled in our precision, float32, bfloat16, compiled-float32 or
+        compiled-bfloat16 (as published); auto is compiled on a GPU, eager on a CPU.
     json
         Print one JSON document instead of the table.
     """
@@ -252,7 +261,7 @@ def bench(
         raise ModelError(f"--steps {steps}; wanted at least 1.")
     if against not in AGAINST:
         raise ModelError(f"the baseline has no form called {against!r:.40}; there are {', '.join(AGAINST)}.")
-    config = replace(RunConfig(device=device, micro_batches=1), **SHAPES[shape])  # type: ignore[arg-type]
+    config = replace(RunConfig(device=device, precision=precision, micro_batches=1), **SHAPES[shape])  # type: ignore[arg-type]
     from .ranks import open_ranks
 
     ranks = open_ranks(config, {})
@@ -288,10 +297,12 @@ def show(words: dict[str, Any], found: dict[str, Any]) -> None:
             table.add_row(part, *pair, f"{found['ratio'][part]:.2f}")
     kept = [f"{found['kept_mib'][name]:,.1f}" for name in ("ours", "baseline")]
     table.add_row("kept for backward, MiB", *kept, f"{found['kept_mib']['baseline'] / found['kept_mib']['ours']:.2f}")
+    ceiling = found["matmul_ceiling_gflops"]
+    used = [f"{found['utilisation'][name]:.0%} of {ceiling[name]:,.0f}" for name in ("ours", "baseline")]
+    table.add_row("arithmetic used, of GFLOP/s", *used, "")
     Console(file=sys.stdout).print(table)
     print(
         f"Ours takes 1/{found['ratio']['step']:.2f} of the baseline's time: {found['tokens_per_second']['ours']:,.0f} "
-        f"against {found['tokens_per_second']['baseline']:,.0f} tokens/s; {found['utilisation']['ours']:.0%} against "
-        f"{found['utilisation']['baseline']:.0%} of {found['matmul_ceiling_gflops']:,.0f} GFLOP/s, the fastest matrix "
-        f"product here ({words['clock']}, median of {words['steps']} steps in turn)."
+        f"against {found['tokens_per_second']['baseline']:,.0f} tokens/s ({words['clock']}, median of {words['steps']} "
+        "steps in turn; GFLOP/s are those of the fastest matrix product here in each one's precision)."
     )

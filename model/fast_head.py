@@ -2,8 +2,7 @@
 
 The logits of a piece of rows are made, turned into their own gradient, and used up before the next piece begins. With
 s = sigmoid(2 z / cap) the capped logit is cap * tanh(z / cap) = cap * (2 s - 1), and a constant cancels in the softmax,
-so e = exp(2 cap s) needs no maximum subtracted while 2 cap stays below 80. The gradient of the mean loss by z is
-(e / sum(e) - one at the target) * 4 s (1 - s) / N.
+so p = softmax(2 cap s). The gradient of the mean loss by z is (p - one at the target) * 4 s (1 - s) / N.
 """
 
 from typing import Any
@@ -12,40 +11,44 @@ import torch
 from torch import Tensor
 
 PIECE = 1 << 19  # logits held at a time: 2 MiB of float32
-CAP_LIMIT = 40.0  # exp(2 * cap) has to stay within float32
+CAP_LIMIT = 40.0  # exp(-2 * cap) has to stay within float32
 
 
 class HeadLoss(torch.autograd.Function):
     """Mean nats of `targets` under softmax(cap * tanh(hidden @ weight.T / cap)).
 
-    hidden `(N, C)`, weight `(V, C)` of one float dtype, targets int64 `(N,)`, 0 < cap <= CAP_LIMIT. Gradients are
-    made in the forward pass and handed out in the backward pass.
+    hidden `(N, C)`, weight `(V, C)` of one float dtype, targets int64 `(N,)`, 0 < cap <= CAP_LIMIT; `low` is the dtype
+    of what is multiplied. Gradients are made in the forward pass and handed out in the backward pass.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, cap: float) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, cap: float, low: torch.dtype | None = None
+    ) -> Tensor:
+        low = hidden.dtype if low is None else low
         count, vocab = hidden.size(0), weight.size(0)
         rows = max(1, min(count, PIECE // vocab))
-        scaled = (weight * (2 / cap)).T  # (C, V)
-        sig, exps = hidden.new_empty(rows, vocab), hidden.new_empty(rows, vocab)
+        seen, matrix, scaled = hidden.to(low), weight.to(low), (weight * (2 / cap)).T.to(low)  # (N, C), (V, C), (C, V)
+        sig, chances = hidden.new_empty(rows, vocab), hidden.new_empty(rows, vocab)
         d_hidden, d_weight = torch.empty_like(hidden), torch.zeros_like(weight)
         nats = hidden.new_zeros((), dtype=torch.float64)
         for start in range(0, count, rows):
-            h, goals = hidden[start : start + rows], targets[start : start + rows, None]  # (R, C), (R, 1)
-            s, e = sig[: len(h)], exps[: len(h)]  # (R, V)
-            torch.mm(h, scaled, out=s).sigmoid_()
-            torch.mul(s, 2 * cap, out=e).exp_()
-            sums = e.sum(-1, keepdim=True)  # (R, 1)
-            nats += (sums.log() - 2 * cap * s.gather(1, goals)).sum(dtype=torch.float64)
-            e.mul_(4 / count / sums)
-            e.scatter_add_(1, goals, e.new_full((), -4 / count).expand_as(goals))
-            torch.ops.aten.sigmoid_backward.grad_input(e, s, grad_input=e)
-            torch.mm(e, weight, out=d_hidden[start : start + rows])
-            d_weight.addmm_(e.T, h)
+            h, goals = seen[start : start + rows], targets[start : start + rows, None]  # (R, C), (R, 1)
+            s, p = sig[: len(h)], chances[: len(h)]  # (R, V)
+            s.copy_(torch.mm(h, scaled)).sigmoid_()
+            torch.softmax(torch.mul(s, 2 * cap, out=p), -1, out=p)
+            nats -= p.gather(1, goals).log().sum(dtype=torch.float64)
+            p.scatter_add_(1, goals, p.new_full((), -1.0).expand_as(goals))
+            torch.ops.aten.sigmoid_backward.grad_input(p, s, grad_input=p)
+            grad = p.to(low)  # of count / 4 times the loss
+            d_hidden[start : start + rows] = torch.mm(grad, matrix)
+            d_weight += torch.mm(grad.T, h)
         ctx.save_for_backward(d_hidden, d_weight)
+        ctx.scale = 4 / count
         return (nats / count).to(hidden.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         d_hidden, d_weight = ctx.saved_tensors
-        return d_hidden.mul_(grads[0]), d_weight.mul_(grads[0]), None, None
+        scale = grads[0] * ctx.scale
+        return d_hidden.mul_(scale), d_weight.mul_(scale), None, None, None

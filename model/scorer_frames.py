@@ -57,8 +57,10 @@ class Frames:
 
     def give(self, kind: bytes, *parts: bytes | np.ndarray) -> None:
         """One frame out; arrays as their little-endian bytes in C order, uncopied."""
-        bodies = [np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part for part in parts]
-        views = [memoryview(body).cast("B") for body in bodies]
+        views = [
+            memoryview(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else part).cast("B")
+            for part in parts
+        ]
         begin = time.process_time()
         views.insert(0, memoryview(struct.pack("<I", 1 + sum(view.nbytes for view in views)) + kind))
         while views:

@@ -1,4 +1,4 @@
-"""The fast path is the ordinary GPT: same loss and gradients, judged in float64, and no less exact in float32."""
+"""The fast path is the ordinary GPT: same loss and gradients, judged in float64, no less exact with fewer bits."""
 
 import pytest
 import torch
@@ -68,6 +68,39 @@ def test_float32_is_no_less_exact(shape) -> None:
         assert float((quick[name].double() - exact).norm()) < allowed, name
 
 
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_bfloat16_products_are_no_less_exact(shape) -> None:
+    """Under autocast both round what they multiply; the fast model's distance from the truth is no larger."""
+    truth_loss, truth = gradients(*pair(shape, torch.float64)[0:1], *pair(shape, torch.float64)[2:])
+    plain, fast, x, y = pair(shape, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        ordinary_loss, ordinary = gradients(plain, x, y)
+        loss, quick = gradients(fast, x, y)
+    assert loss == pytest.approx(truth_loss, rel=0.02)
+    assert abs(loss - truth_loss) < 2 * abs(ordinary_loss - truth_loss) + 0.005 * truth_loss
+    assert quick.keys() == truth.keys()
+
+    def errors(found: dict[str, torch.Tensor]) -> torch.Tensor:  # of each parameter's gradient, relative
+        return torch.stack([(found[name].double() - exact).norm() / exact.norm() for name, exact in truth.items()])
+
+    assert errors(quick).square().mean() < 1.3 * errors(ordinary).square().mean()
+    assert (errors(quick) < torch.maximum(3 * errors(ordinary), torch.tensor(0.02))).all()
+    assert all(grad.dtype == torch.float32 for grad in quick.values())
+
+
+def test_bfloat16_is_used_only_where_autocast_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, fast, x, y = pair(TINY, torch.float32)
+    seen: list[torch.dtype] = []
+    product = torch.mm
+    monkeypatch.setattr(torch, "mm", lambda a, b, **words: seen.append(a.dtype) or product(a, b, **words))
+    gradients(fast, x, y)
+    assert set(seen) == {torch.float32}
+    seen.clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        gradients(fast, x, y)
+    assert set(seen) == {torch.bfloat16}
+
+
 def test_gradients_accumulate_and_scoring_is_inherited() -> None:
     plain, fast, x, y = pair(TINY, torch.float64)
     gradients(fast, x, y)
@@ -93,7 +126,7 @@ def test_extreme_logits_stay_finite() -> None:
 def test_the_fast_model_is_chosen_only_where_it_is_known_to_be_right() -> None:
     cpu, cuda, config = torch.device("cpu"), torch.device("cuda"), RunConfig(**TINY)  # type: ignore[arg-type]
     assert type(gpt_for(config, cpu, torch.float32)) is FastGPT
-    assert type(gpt_for(config, cpu, torch.bfloat16)) is GPT
+    assert type(gpt_for(config, cpu, torch.bfloat16)) is FastGPT
     assert type(gpt_for(config, cuda, torch.float32)) is GPT
     assert type(gpt_for(RunConfig(**TINY, logit_softcap=41.0), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
     assert type(gpt_for(RunConfig(**TINY, compile="on"), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
