@@ -23,9 +23,9 @@ GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 # name -> (where it lives, the line that stands in `pglab --help`); nothing here is imported before it is called
 COMMANDS: dict[str, tuple[str, str]] = {
     "tour": ("pglab_tour:tour", "The whole lab on real text, one station after the other, in a few minutes."),
-    "run": ("pglab_run:run", "A whole experiment from one file: vocabularies x models x codecs x seeds."),
-    "runs": ("pglab_run:runs", "Runs of a store: list them, look at one, set some beside each other."),
-    "watch": ("pglab_run:watch", "Follow a training in the terminal, and see where it will end."),
+    "run": ("records.runs.cli:run", "A whole experiment from one file: vocabularies x models x codecs x seeds."),
+    "runs": ("records.runs.cli:runs", "Runs of a store: list them, look at one, set some beside each other."),
+    "watch": ("records.runs.cli:watch", "Follow a training in the terminal, and see where it will end."),
     "doctor": ("pglab_doctor:doctor", "Versions, devices, and packages that answer to one of our names."),
     "completion": ("pglab_completion:completion", "Make your shell complete commands and options."),
     "corpus": ("tokenizers_lab.cli:corpus", "Documents: fetch the embedded text or your own, split for validation."),

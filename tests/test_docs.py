@@ -43,8 +43,9 @@ def tree() -> str:
     lines = [f"{p.name:28}{first_words(p)}" for p in files if p.parent == ROOT and p.suffix == ".py"]
     for room in ROOMS:
         lines += ["", f"{room + '/':28}{first_words(ROOT / room / '__init__.py')}"]
-        inside = [p for p in files if p.parent == ROOT / room and p.suffix in {".py", ".md"}]
-        lines += [f"  {p.name:26}{first_words(p)}" for p in inside if p.name != "__init__.py"]
+        homes = (ROOT / room, ROOT / room / "runs")  # a record folder's files are evidence, not source
+        inside = [p for p in files if p.parent in homes and p.suffix in {".py", ".md"} and p.name != "__init__.py"]
+        lines += [f"  {p.relative_to(ROOT / room).as_posix():26}{first_words(p)}" for p in inside]
     return "```\n" + "\n".join(line.rstrip() for line in lines) + "\n```\n"
 
 
