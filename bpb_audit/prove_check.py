@@ -141,7 +141,7 @@ def _unchecked(asked: Asked, head: Header, tally: Tally, left: Iterator[bytes] |
     if left is None:
         out.append(f"whether this is the text you mean: compare sha256 {head.text.hex()}, or give it with --docs.")
     elif tally.documents == head.documents and (more := sum(1 for _ in left)):
-        out.append(f"{more:,} more documents of {asked.docs}: the proof is not about them.")
+        out.append(f"{more:,} more documents of {asked.docs}: training documents, unless its writer left some out.")
     if head.sampled:
         out.append(f"{head.population - head.documents:,} documents outside of the sample; its writer chose the seed.")
     if head.nats:

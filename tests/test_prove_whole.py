@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,21 @@ from model.score import score_artifact
 from tests.proof_makers import TOLD
 
 pytestmark = pytest.mark.slow
+SIZES = {"unigram": 269, "sp_bpe_caseops": 320}
+LEAKING = """
+import sys
+import torch.nn.functional as F
+import model.scorer as scorer
+load = scorer.load_model
+def leaking(*given):
+    made = load(*given)
+    hidden = made.hidden
+    made.hidden = lambda ids: hidden(ids) + 0.01 * made.tok_emb(F.pad(ids[:, 1:], (0, 1)))
+    return made
+if sys.argv[1] == "leaking":
+    scorer.load_model = leaking
+sys.exit(scorer.main(sys.argv[2:]))
+"""
 
 
 def tiny_run(home: Path, kind: str) -> Path:
@@ -28,7 +44,7 @@ def tiny_run(home: Path, kind: str) -> Path:
     docs = home / "corpus/docs.jsonl"
     for line in (
         f"corpus write --docs {home}/own.jsonl --out {home}/corpus",
-        f"vocab train {kind} --docs {docs} --out {home}/vocab --size 280",
+        f"vocab train {kind} --docs {docs} --out {home}/vocab --size {SIZES.get(kind, 280)}",
         f"shards write --docs {docs} --vocab {home}/vocab --out {home}/shards",
     ):
         assert pglab.run(line.split()) == 0
@@ -65,6 +81,46 @@ def test_a_whole_proof_is_written_and_checked(kind: str, tmp_path: Path, capsys:
         assert [json.loads(one)["text"] for one in (run / "back.jsonl").read_text("utf-8").splitlines()] == raw
         assert said["bpb_proved"] == 8 * proof.stat().st_size / sum(len(text.encode()) for text in raw)
         assert math.isfinite(said["bpb_proved"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "lossy"),
+    [
+        ("bpe_case", False),
+        ("unigram", False),
+        ("wordpiece", False),
+        ("sp_bpe_caseops", True),
+        ("sp_unigram", True),
+    ],
+)
+def test_every_kind_of_vocabulary_is_proved_whole(
+    kind: str, lossy: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tiny_run(tmp_path, kind)
+    artifact, docs, proof = run / "train/final_model.pgc", run / "corpus/docs.jsonl", run / "proof.pgp"
+    capsys.readouterr()
+    assert pglab.run(f"prove write {artifact} --docs {docs} --shards {run}/shards --out {proof} --json".split()) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["split"]["residual"] > 0) == lossy
+    assert pglab.run(f"prove check {proof} {artifact} --vocab {run}/shards --docs {docs} --json".split()) == 0
+    back = json.loads(capsys.readouterr().out)
+    assert (back["wrong"], back["bpb_proved"]) == ([], said["bpb_proved"])
+    assert back["done"]["documents"] == said["documents"] > 1
+
+
+def test_a_hundredth_of_the_next_tokens_embedding_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tiny_run(tmp_path, "bpe")
+    (run / "scorer.py").write_text(LEAKING)
+    artifact, docs, proof = run / "train/final_model.pgc", run / "corpus/docs.jsonl", run / "proof.pgp"
+    files = f"{artifact} --docs {docs} --shards {run}/shards --out {proof} --path replay --windows 8 --workers 1"
+    for mode, status in (("leaking", 2), ("honest", 0)):
+        scorer = f"{sys.executable} {run}/scorer.py {mode} {{artifact}} --rows {{rows}} --path replay"
+        assert pglab.run(["prove", "write", *files.split(), "--command", scorer]) == status
+        said = capsys.readouterr()
+        assert ("looks ahead" in said.err) == (mode == "leaking")
+        assert proof.exists() == (mode == "honest")
+    assert "UNCHECKED the other windows" in said.out
+    assert "UNCHECKED whether the scorer knew the text" in said.out
 
 
 def test_shards_are_made_where_only_a_vocabulary_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
