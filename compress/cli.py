@@ -158,6 +158,7 @@ def text(
     field: str | None = None,
     documents: int | None = None,
     prime: Path | None = None,
+    zpaq: bool = False,
     ways: Ways = Ways(),
 ) -> int:
     """Bits per byte of general text compressors on the same bytes, each decoded and compared.
@@ -172,6 +173,8 @@ def text(
         Take only the first N documents of the JSON lines.
     prime
         A file whose text the compressors may see before; the cost of what follows it is reported too.
+    zpaq
+        The installed program zpaq as well, at its strongest: slow.
     """
     from importlib.util import find_spec
 
@@ -181,7 +184,7 @@ def text(
     from .text_sizes import joined_text, text_rows
 
     data = joined_text(files, field, documents)
-    rows: list[dict[str, Any]] = text_rows(data, prime.read_bytes() if prime else b"")
+    rows: list[dict[str, Any]] = text_rows(data, prime.read_bytes() if prime else b"", zpaq)
     if not find_spec("pyppmd"):
         print("PPMd skipped: pyppmd is not installed. Try: pip install -e '.[tour]'", file=sys.stderr)
     return show(text_report(len(data), rows, prime is not None), ways)

@@ -6,10 +6,13 @@ dictionary of zlib take it as a prefix, the others by the difference of two size
 """
 
 import json
-import time
+import os
+import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .coders import compress_bytes
@@ -64,7 +67,36 @@ def ppmd_memory(size: int) -> int:
     return min(max(16 * size, 1 << 24), 1 << 30)
 
 
-def text_rows(data: bytes, prime: bytes = b"") -> list[dict[str, Any]]:
+def zpaq(data: bytes) -> bytes:
+    """The zpaq program at its strongest, as an archive of one file. Raises CodecError."""
+    return through(("zpaq", "add", "a.zpaq", "text", "-m5", "-noattributes", "-t1"), {"text": data}, "a.zpaq")
+
+
+def unzpaq(data: bytes, _size: int) -> bytes:
+    """An archive back to its one file. Raises CodecError."""
+    return through(("zpaq", "extract", "a.zpaq", "-t1"), {"a.zpaq": data}, "text")
+
+
+def through(words: tuple[str, ...], files: dict[str, bytes], result: str) -> bytes:
+    """What a program makes of files, in a folder of its own. Raises CodecError when it fails."""
+    with TemporaryDirectory() as folder:
+        for name, data in files.items():
+            (Path(folder) / name).write_bytes(data)
+        done = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        made = Path(folder) / result
+        if done.returncode or not made.is_file():
+            said = done.stderr.decode(errors="replace").strip()[-80:]
+            raise CodecError(f"{words[0]} {words[1]} ended with {done.returncode}: {said}. Leave out --{words[0]}.")
+        return made.read_bytes()
+
+
+def cpu_seconds() -> float:
+    """Of this process and the programs it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def text_rows(data: bytes, prime: bytes = b"", with_zpaq: bool = False) -> list[dict[str, Any]]:
     """A row for each compressor: bytes, bits per byte, the same after `prime`, CPU seconds. Raises CodecError."""
     if not data:
         raise CodecError("no text to compress: the files are empty. Give at least one byte.")
@@ -73,15 +105,19 @@ def text_rows(data: bytes, prime: bytes = b"") -> list[dict[str, Any]]:
         coders.append((f"{name}-{level}", lambda d, n=name, v=level: compress_bytes(n, v, d), byte_decoders()[name]))  # type: ignore[misc]
     if find_spec("pyppmd"):
         coders.append((f"PPMd order {PPMD_ORDER}", ppmd, unppmd))
+    if with_zpaq:
+        if not which("zpaq"):
+            raise CodecError("zpaq is not on the PATH. Install it, or leave out --zpaq.")
+        coders.append(("zpaq -m5", zpaq, unzpaq))
     rows = []
     for label, encode, decode in progress(coders, "compressing text"):
-        start = time.process_time()
+        start = cpu_seconds()
         size = checked_size(label, encode, decode, data)
         row: dict[str, Any] = {"coder": label, "bytes": size, "bpb": 8 * size / len(data)}
         if prime:
             added = checked_size(label, encode, decode, prime + data) - len(encode(prime))
             row |= {"primed_bytes": added, "primed_bpb": 8 * added / len(data)}
-        rows.append(row | {"seconds": time.process_time() - start})
+        rows.append(row | {"seconds": cpu_seconds() - start})
     return rows
 
 

@@ -10,7 +10,7 @@ import pytest
 from compress import bench
 from compress.errors import CodecError
 from compress.measure import gaussian_bound
-from compress.text_sizes import joined_text, text_rows
+from compress.text_sizes import joined_text, text_rows, unzpaq, zpaq
 from pglab import run
 
 
@@ -90,6 +90,25 @@ def test_primed_text_costs_less() -> None:
     text = bytes(range(32, 120)) * 3
     rows = {row["coder"]: row for row in text_rows(text, prime=text * 4)}
     assert all(row["primed_bytes"] < row["bytes"] for row in rows.values())
+
+
+def test_zpaq_that_fails_or_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch) -> None:
+    program = tmp_path / "zpaq"
+    program.write_text("#!/bin/sh\necho no room >&2\nexit 3\n")
+    program.chmod(0o755)
+    for place, says in ((tmp_path, "zpaq add ended with 3: no room"), (tmp_path / "absent", "not on the PATH")):
+        monkeypatch.setenv("PATH", str(place))
+        with pytest.raises(CodecError, match=says):
+            text_rows(b"some text", with_zpaq=True)
+
+
+@pytest.mark.skipif(not shutil.which("zpaq"), reason="zpaq is not installed")
+def test_zpaq_gives_text_back_and_counts_what_it_adds() -> None:
+    words = np.random.default_rng(0).choice(["the ", "cat ", "sat ", "on a ", "mat. "], 4000)
+    text, prime = "".join(words[:2000]).encode(), "".join(words[2000:]).encode()
+    row = next(row for row in text_rows(text, prime, True) if row["coder"] == "zpaq -m5")
+    assert 0 < row["primed_bytes"] < row["bytes"] < len(text) / 4
+    assert unzpaq(zpaq(b"\0\xff" * 99), 198) == b"\0\xff" * 99
 
 
 def test_text_mistakes(tmp_path: Path) -> None:
