@@ -140,8 +140,8 @@ def _unchecked(asked: Asked, head: Header, tally: Tally, left: Iterator[bytes] |
         out.append(f"the other {head.documents - tally.documents:,} documents, and so the bits per byte of the whole.")
     if left is None:
         out.append(f"whether this is the text you mean: compare sha256 {head.text.hex()}, or give it with --docs.")
-    elif tally.documents == head.documents and (more := sum(1 for _ in left)):
-        out.append(f"{more:,} more documents of {asked.docs}: training documents, unless its writer left some out.")
+    elif tally.documents == head.documents and next(left, None) is not None:
+        out.append(f"what follows in {asked.docs}: training documents, unless the proof's writer left some out.")
     if head.sampled:
         out.append(f"{head.population - head.documents:,} documents outside of the sample; its writer chose the seed.")
     if head.nats:
