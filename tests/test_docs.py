@@ -103,4 +103,4 @@ def test_the_readmes_two_commands_stand_as_promised() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     setup = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/"
     assert f"```sh\n{setup}pglab tour\n```" in text
-    assert f"```sh\n{setup}pytest -q\n```" in text
+    assert f"```sh\n{setup}pytest -q -n auto\n```" in text
