@@ -147,6 +147,7 @@ class FastBlock(torch.autograd.Function):
             joint *= depth
             fc = fc * depth
         joint, fc = joint.to(low), fc.to(low)
+        wo_scaled, proj_scaled = (attn_scale[:, None] * wo).to(low), (mlp_scale[:, None] * proj).to(low)
         qkv = torch.mm(n1, joint.T).view(rows, length, -1, width)  # (B, T, H + 2K, D)
         v = by_group(qkv[:, :, heads + groups :].contiguous(), groups)
         qk = qkv[:, :, : heads + groups].to(x.dtype)
@@ -156,15 +157,15 @@ class FastBlock(torch.autograd.Function):
         k = by_group(nqk[:, :, heads:].to(low, memory_format=torch.contiguous_format), groups)
         y, kept = attend(q, k, v, mask)
         y = by_token(y, groups, length).reshape(-1, dim)  # (N, C)
-        middle = plus_product(mixed, y, (attn_scale[:, None] * wo).T.to(low))
+        middle = plus_product(mixed, y, wo_scaled.T)
         n2, f2 = unit_rows(middle)
         n2 = n2.to(low)
         inner = torch.mm(n2, fc.T)  # (N, F)
         inner = torch.nn.functional.leaky_relu_(inner, slope) if slope else inner.relu_()
         squared = inner * inner
-        out = plus_product(middle, squared, (mlp_scale[:, None] * proj).T.to(low))
+        out = plus_product(middle, squared, proj_scaled.T)
         ctx.save_for_backward(
-            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin,
+            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin, wo_scaled, proj_scaled,
             n1, f1, nqk, fqk, q, k, v, y, n2, f2, inner, squared, *kept,
         )  # fmt: skip
         ctx.tile, ctx.slope, ctx.depth = mask.size(1), slope, depth
@@ -173,7 +174,7 @@ class FastBlock(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         (
-            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin,
+            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin, wo_scaled, proj_scaled,
             n1, f1, nqk, fqk, q, k, v, y, n2, f2, inner, squared, *kept,
         ) = ctx.saved_tensors  # fmt: skip
         rows, length, dim = x.shape
@@ -185,14 +186,14 @@ class FastBlock(torch.autograd.Function):
         folded = torch.mm(g_low.T, squared).to(high)  # (C, F)
         d_proj, d_mlp_scale = folded * mlp_scale[:, None], (folded * proj).sum(1)
         steep = torch.nn.functional.leaky_relu(inner, ctx.slope) if ctx.slope else inner  # below zero, slope^2 u
-        d_inner = torch.mm(g_low, (mlp_scale[:, None] * proj).to(low)).mul_(steep)  # half of it: d(u^2) = 2 u du
+        d_inner = torch.mm(g_low, proj_scaled).mul_(steep)  # half of it: d(u^2) = 2 u du
         d_fc = torch.mm(d_inner.T, n2).to(high).mul_(2 * ctx.depth)
         g = unit_rows_back(torch.mm(d_inner, fc).to(high), n2.to(high), f2, g, times=2.0)
         # attention: middle = mixed + y @ (scale * out).T
         g_low = g.to(low)
         folded = torch.mm(g_low.T, y).to(high)  # (C, C)
         d_out, d_attn_scale = folded * attn_scale[:, None], (folded * wo).sum(1)
-        dy = by_group(torch.mm(g_low, (attn_scale[:, None] * wo).to(low)).view(rows, length, heads, width), groups)
+        dy = by_group(torch.mm(g_low, wo_scaled).view(rows, length, heads, width), groups)
         dq, dk, dv = attend_back(dy, q, k, v, kept, ctx.tile)
         d_qkv = g.new_empty(rows, length, heads + 2 * groups, width)
         d_qkv[:, :, heads + groups :] = by_token(dv, groups, length)
