@@ -12,7 +12,7 @@ import numpy as np
 
 from .container_read import DECODE_LIMIT, unpack_container
 from .container_write import pack_tensors, write_packed
-from .mix_decode import mix_decoders
+from .decoders import array_decoders
 from .recipes import Recipe, parse_recipe
 from .statistics import Statistics
 
@@ -38,9 +38,9 @@ def read_container(path: str | os.PathLike[str], limit: int = DECODE_LIMIT) -> d
 
     Raises CodecError for a file that is no container, is damaged, or declares more than `limit` bytes.
     """
-    return {name: values for name, values, _ in unpack_container(Path(path).read_bytes(), limit, mix_decoders())}
+    return {name: values for name, values, _ in unpack_container(Path(path).read_bytes(), limit, array_decoders())}
 
 
 def container_dtypes(path: str | os.PathLike[str], limit: int = DECODE_LIMIT) -> dict[str, str]:
     """The dtype of each tensor as it was given, "bfloat16" included."""
-    return {name: dtype for name, _, dtype in unpack_container(Path(path).read_bytes(), limit, mix_decoders())}
+    return {name: dtype for name, _, dtype in unpack_container(Path(path).read_bytes(), limit, array_decoders())}

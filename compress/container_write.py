@@ -57,11 +57,11 @@ def pack_parts(parts: list[Parts], coder: Coder, rest: Coder) -> bytes:
     streams, bodies = [], []
     for key in order:
         chosen = coder if key[0] == 0 else rest
-        coded = chosen.encode(groups[key])
+        chain, coded = chosen.smallest(groups[key])
         inner = 0
         for array in groups[key]:
             inner = zlib.crc32(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes(), inner)
-        streams.append([chosen.chain, len(coded), zlib.crc32(coded), inner])
+        streams.append([chain, len(coded), zlib.crc32(coded), inner])
         bodies.append(coded)
     rows = []
     for part in parts:

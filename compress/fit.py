@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from .container_write import pack_parts, quantize_all
-from .decoder_source import GENERAL, decoder_bytes
+from .decoder_source import decoder_bytes
 from .errors import CodecError
 from .feedback import factors
 from .measure import weight_error
 from .quantizers import Exact, Half
-from .recipes import Recipe, parse_coder
+from .recipes import Recipe, parse_coder, rest_of
 from .sources import Weights
 from .stage import Parts, Quantizer
 from .statistics import Metric, Statistics
@@ -45,8 +45,9 @@ def fit_budget(
 
     states: 0 for scalar rounding, else a trellis of so many. Raises CodecError when no step tried fits.
     """
-    chosen, rest = parse_coder([coder]), parse_coder(["shuffle", "brotli11"])
-    room = budget - code_bytes - decoder_bytes(GENERAL + chosen.decoder_modules())
+    chosen = parse_coder([coder])
+    rest = rest_of(chosen)
+    room = budget - code_bytes - decoder_bytes(Recipe(Exact(), chosen, rest).needs())
 
     def pack(quantizer: Quantizer) -> Packed:
         recipe = Recipe(quantizer, chosen, rest)
@@ -67,7 +68,7 @@ def fit_budget(
     else:
         says = "no step is needed"
     parts, data, recipe = found
-    decoder = decoder_bytes(GENERAL + recipe.decoder_modules())
+    decoder = decoder_bytes(recipe.needs())
     total = len(data) + code_bytes + decoder
     back = {p.name: p.restore() for p in parts}
     nats = statistics.nats(weights.tensors, back) if statistics else None

@@ -13,9 +13,9 @@ import numpy as np
 
 from .container_read import read_table, unpack_container
 from .container_write import pack_parts, quantize_all, write_packed
-from .decoder_source import GENERAL, decoder_bytes, packed_bytes
+from .decoder_source import OFFICIAL, decoder_bytes, packed_bytes
+from .decoders import array_decoders
 from .errors import CodecError
-from .mix_decode import mix_decoders
 from .official import dequantize_official, quantize_official
 from .recipes import Recipe
 from .sources import Weights
@@ -76,7 +76,7 @@ def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool 
     size = write_packed(path, pack_parts(parts, recipe.coder, recipe.rest))
     coded = time.process_time()
     data = path.read_bytes()
-    back = {n: v for n, v, _ in unpack_container(data, decoders=mix_decoders())}
+    back = {n: v for n, v, _ in unpack_container(data, decoders=array_decoders())}
     read = time.process_time()
     for part in parts:
         if not np.array_equal(part.restore(), back[part.name]):
@@ -87,11 +87,11 @@ def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool 
     payload = sum(n for s, n in enumerate(sizes) if roles.get(s) == 0)
     scales = sum(n for s, n in enumerate(sizes) if roles.get(s) == 1)
     bits, count = order0_bits(parts)
-    modules = GENERAL + recipe.decoder_modules()
-    decoder = decoder_bytes(modules)
+    needs = recipe.needs()
+    decoder = decoder_bytes(needs)
     return {
         "recipe": name, "bytes": size, "payload": payload, "scales": scales, "rest": sum(sizes) - payload - scales,
-        "header": size - sum(sizes), "decoder": decoder, "packed": packed_bytes(modules), "quantized_weights": count,
+        "header": size - sum(sizes), "decoder": decoder, "packed": packed_bytes(needs), "quantized_weights": count,
         "bits": 8 * payload / count if count else None, "order0": bits / count if count else None,
         "bound": gaussian_bound(weights.tensors, back, {p.name for p in parts if not p.scheme.startswith("raw")}),
         "mse": weight_error(weights.tensors, back), "encode_s": coded - start, "decode_s": read - coded,
@@ -116,11 +116,10 @@ def measure_ptz(weights: Weights, folder: Path) -> dict[str, Any]:
         raise CodecError("official.int8.ptz did not come back as it was written; report it with the file.")
     count = sum(q.size for q in saved["quantized"].values())
     parts = [Parts(n, "", q.shape, "row", [q]) for n, q in saved["quantized"].items()]
-    modules = ("errors", "dequantize", "grid", "trellis", "official")
-    decoder = decoder_bytes(modules)
+    decoder = decoder_bytes(OFFICIAL)
     return {
         "recipe": "official .int8.ptz", "bytes": size, "payload": None, "scales": None, "rest": None, "header": None,
-        "decoder": decoder, "packed": packed_bytes(modules), "quantized_weights": count, "bits": None, "coder_s": None,
+        "decoder": decoder, "packed": packed_bytes(OFFICIAL), "quantized_weights": count, "bits": None, "coder_s": None,
         "bound": gaussian_bound(weights.tensors, back, set(saved["quantized"])),
         "order0": order0_bits(parts)[0] / count if count else None, "mse": weight_error(weights.tensors, back),
         "encode_s": coded - start, "decode_s": read - coded, "margin": CAP - size - decoder,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import CodecError
-from .mix_decode import mix_decoders
+from .mix_decode import unmix
 from .mix_lanes import lane_count
 from .mix_model import Mixture, code_block
 from .mix_plan import LARGEST, Copies, Plan, matrix_shape, quarter_power
@@ -38,10 +38,7 @@ class Mix(Coder):
         return mix(arrays)
 
     def decoders(self) -> Mapping[str, Any]:
-        return mix_decoders()
-
-    def decoder_modules(self) -> tuple[str, ...]:
-        return "mix_tables", "mix_lanes", "mix_regress", "mix_model", "mix_plan", "mix_decode"
+        return {"mix": unmix}
 
 
 def mix(arrays: list[np.ndarray]) -> bytes:

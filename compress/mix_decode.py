@@ -4,8 +4,6 @@ The stream is the length of the plans (three bytes), the plans (a zlib stream), 
 """
 
 import zlib
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -61,8 +59,3 @@ def one_block(model: Mixture, plans: PlanReader, matrices: int, rows: int, colum
     q = np.zeros((matrices, columns, rows) if plan.turned else (matrices, rows, columns), np.int8)
     code_block(model, q, plan)
     return q.transpose(0, 2, 1) if plan.turned else q
-
-
-def mix_decoders() -> dict[str, Callable[[bytes, Any], Any]]:
-    """Decoders of whole arrays by the name that stands in a container."""
-    return {"mix": unmix}

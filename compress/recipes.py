@@ -1,13 +1,16 @@
 """A quantiser and a coder under one name, a recipe, such as `int6-row+brotli11` or `official+columns+lzma9`.
 
 The first word is the quantiser, the last the coder, what stands between are layouts of the integers. Scales and small
-tensors are halves or floats; they go through the same coder with their bytes shuffled, whatever the integers do.
+tensors are halves or floats; they go through the same coder with their bytes shuffled, whatever the integers do. Beside
+`mix` that is brotli, or `mix` where they are int8 and it is smaller; `mix+floats` also tries the coder of floats.
 """
 
 import re
 
 from .coders import LEVELS, ByteCoder, known_coders
+from .either import Either
 from .errors import CodecError
+from .floats import Floats
 from .gptq import Gptq
 from .mix_coder import Mix
 from .quantizers import Exact, Half, Official, RowInt
@@ -16,7 +19,6 @@ from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
 from .water import Water
 
-REST_OF_MIX = "brotli11"  # what codes scales and small tensors beside the mixing coder
 NUMBER = r"\d{1,9}(?:\.\d{1,12})?(?:e-?\d{1,2})?"
 RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
 
@@ -26,14 +28,14 @@ class Recipe(Stage):
 
     def __init__(self, quantizer: Quantizer, coder: Coder, rest: Coder) -> None:
         self.quantizer, self.coder, self.rest = quantizer, coder, rest
-        self.name = f"{quantizer.name}+{coder.name}"
+        self.name = f"{quantizer.name}+{coder.name}" + ("+floats" if "floats" in rest.needs() else "")
 
     def config(self) -> dict[str, object]:
         return {"quantizer": self.quantizer, "coder": self.coder, "rest": self.rest}
 
-    def decoder_modules(self) -> tuple[str, ...]:
-        """Modules of the decode half that this recipe needs beside the general ones."""
-        return self.coder.decoder_modules()
+    def needs(self) -> frozenset[str]:
+        """The decoders that its files may need, by name."""
+        return frozenset(self.coder.needs() | self.rest.needs() | {"zlib"})  # tables are zlib's
 
 
 def parse_quantizer(word: str) -> Quantizer:
@@ -74,11 +76,19 @@ def parse_coder(words: list[str]) -> Coder:
     return ByteCoder(match[1], int(match[2] or LEVELS[match[1]][1]), tuple(words[:-1]))
 
 
+def rest_of(coder: Coder, floats: bool = False) -> Coder:
+    """What codes scales and small tensors beside a coder of integers; `floats` may choose the coder of that name."""
+    if coder.name != "mix":
+        return parse_coder(["shuffle", coder.name.split("+")[-1]])
+    plain = ByteCoder("brotli", 11, ("shuffle",))
+    return Either((plain, Mix(), Floats()) if floats else (plain, Mix()))
+
+
 def parse_recipe(name: str) -> Recipe:
     """The recipe of that name. Raises CodecError with the words there are."""
     first, *words = name.split("+")
     if not words:
         raise CodecError(f"{name!r:.60} is no recipe; wanted QUANTISER+CODER, such as int6-row+brotli11.")
-    coder = parse_coder(words)
-    rest = REST_OF_MIX if words == ["mix"] else words[-1]
-    return Recipe(parse_quantizer(first), coder, parse_coder(["shuffle", rest]))
+    floats = words == ["mix", "floats"]
+    coder = parse_coder(words[:1] if floats else words)
+    return Recipe(parse_quantizer(first), coder, rest_of(coder, floats))

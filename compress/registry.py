@@ -3,6 +3,7 @@
 from typing import Any
 
 from .coders import LEVELS, ByteCoder
+from .floats import Floats
 from .gptq import Gptq
 from .mix_coder import Mix
 from .quantizers import Exact, Half, Official, RowInt
@@ -35,7 +36,7 @@ def coders() -> dict[str, Coder]:
     """Every coder by name, at its highest level, and one of each layout."""
     found: list[Coder] = [ByteCoder(name, top) for name, (_, top) in LEVELS.items()]
     found += [ByteCoder("zlib", 9, (layout,)) for layout in LAYOUTS]
-    return {stage.name: stage for stage in (*found, Mix())}
+    return {stage.name: stage for stage in (*found, Mix(), Floats())}
 
 
 def described() -> list[dict[str, Any]]:

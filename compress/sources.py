@@ -14,9 +14,9 @@ import numpy as np
 
 from .container_read import DECODE_LIMIT, MAGIC, unpack_container
 from .container_write import file_order
+from .decoders import array_decoders
 from .dequantize import cast_like
 from .errors import CodecError
-from .mix_decode import mix_decoders
 from .official import OFFICIAL_FORMAT, dequantize_official
 from .stage import Parts
 from .torch_file import read_pt, read_ptz
@@ -41,7 +41,7 @@ def read_weights(path: str | Path, limit: int = DECODE_LIMIT) -> Weights:
     with Path(path).open("rb") as stream:
         start = stream.read(8)
     if start == MAGIC:
-        found = list(unpack_container(Path(path).read_bytes(), limit, mix_decoders()))
+        found = list(unpack_container(Path(path).read_bytes(), limit, array_decoders()))
         tensors = {name: values for name, values, _ in found}
         return Weights(str(path), tensors, {n: d for n, _, d in found if d == "bfloat16"}, None)
     if start[:4] == b"PK\3\4":

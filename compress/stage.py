@@ -86,6 +86,10 @@ class Coder(Stage):
         """Decoders of whole arrays that this coder needs beside the general ones."""
         return {}
 
-    def decoder_modules(self) -> tuple[str, ...]:
-        """The modules those decoders live in, for the decoder's cost."""
-        return ()
+    def smallest(self, arrays: list[np.ndarray]) -> tuple[str, bytes]:
+        """A stream's chain and its bytes; a coder that is several chooses among them."""
+        return self.chain, self.encode(arrays)
+
+    def needs(self) -> set[str]:
+        """The names of the decoders that its streams may need."""
+        return {self.chain.split("+")[-1]}

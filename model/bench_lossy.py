@@ -16,7 +16,7 @@ import numpy as np
 
 from compress.container import read_container
 from compress.container_write import pack_parts, quantize_all, write_packed
-from compress.decoder_source import GENERAL, decoder_bytes
+from compress.decoder_source import decoder_bytes
 from compress.measure import weight_error
 from compress.recipes import parse_recipe
 from compress.sources import read_weights
@@ -59,7 +59,7 @@ def curve_points(checkpoint: Path, statistics: Statistics, yardstick: Yardstick,
                 held = read_container(path)
                 back.append(held)
                 row = {"family": family, "recipe": name, "bytes": size, "bits": 8 * size / weights.parameters}
-                row["decoder"] = decoder_bytes(GENERAL + recipe.decoder_modules())
+                row["decoder"] = decoder_bytes(recipe.needs())
                 rows.append({**row, "mse": weight_error(weights.tensors, held)})
     first, measured = yardstick.measure(back)
     return first, [{**row, **found} for row, found in zip(rows, measured, strict=True)]

@@ -216,16 +216,15 @@ def packed(text: str) -> str:
 def codec_parts(codec: str) -> dict[tuple[str, str], str]:
     """Functions of `compress` that need to know one codec only, once a script is built for it. Raises CodecError.
 
-    The stages are written out by their `repr`, which is their constructor; so the others are not reached, and a
-    container's mixing decoder comes along only where something is coded by it.
+    The stages are written out by their `repr`, which is their constructor; so the others are not reached, nor are
+    decoders of what it never writes.
     """
+    from compress.decoder_source import decoder_tables
     from compress.recipes import parse_recipe  # loads every codec, which the bundler otherwise needs not
 
     chosen = parse_recipe(codec)
     parts = {("compress.recipes", "parse_recipe"): ONE_RECIPE.format(codec=codec, recipe=chosen)}
-    if "mix" not in (chosen.coder.name, chosen.rest.name):
-        parts["compress.mix_decode", "mix_decoders"] = NO_MIX
-    return parts
+    return parts | decoder_tables(chosen.needs())
 
 
 ONE_RECIPE = '''def parse_recipe(name: str) -> Recipe:
@@ -233,10 +232,6 @@ ONE_RECIPE = '''def parse_recipe(name: str) -> Recipe:
     if name != {codec!r}:
         raise CodecError(f"this script was built for the codec {codec}, met {{name!r:.60}}; build one for that.")
     return {recipe!r}
-'''
-NO_MIX = '''def mix_decoders() -> dict[str, Callable[[bytes, list[tuple[str, tuple[int, ...]]]], list[np.ndarray]]]:
-    """None: nothing that this script writes is coded by the mixing coder."""
-    return {}
 '''
 
 

@@ -16,9 +16,9 @@ from hypothesis.extra import numpy as hnp
 from compress.container import container_dtypes, read_container, write_container
 from compress.container_read import HEAD, MAGIC, unpack_container
 from compress.container_write import assemble, pack_tensors
+from compress.decoders import array_decoders
 from compress.dequantize import cast_like
 from compress.errors import CodecError
-from compress.mix_decode import mix_decoders
 from compress.recipes import parse_recipe
 
 
@@ -27,7 +27,7 @@ def smallest() -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, np.ndarray]:
-    return {name: values for name, values, _ in unpack_container(data, decoders=mix_decoders())}
+    return {name: values for name, values, _ in unpack_container(data, decoders=array_decoders())}
 
 
 def with_table(table: object, body: bytes = b"") -> bytes:

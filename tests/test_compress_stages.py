@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress import coders as coders_module
-from compress import gptq, mix_coder, quantizers, quantizers_classic, recipes
+from compress import floats, gptq, mix_coder, quantizers, quantizers_classic, recipes
 from compress.container_write import file_order
 from compress.errors import CodecError
 from compress.layouts import lay_out, take_up
@@ -17,7 +17,7 @@ from compress.recipes import parse_recipe
 from compress.registry import coders
 from compress.registry import quantizers as all_quantizers
 
-MODULES = (coders_module, mix_coder, quantizers, gptq, quantizers_classic, recipes)
+MODULES = (coders_module, floats, mix_coder, quantizers, gptq, quantizers_classic, recipes)
 NAMES = {name: value for module in MODULES for name, value in vars(module).items()}
 PLAIN = "zlib store"  # whose bytes no library version changes here
 
@@ -35,9 +35,14 @@ def specs_of(arrays: list[np.ndarray]) -> list[tuple[str, tuple[int, ...]]]:
     return [(a.dtype.name, a.shape) for a in arrays]
 
 
+def arrays_for(name: str) -> list[np.ndarray]:
+    """What a coder is for: floats, or small integers."""
+    return [(a / np.float32(16)).astype(np.float16) for a in sample_arrays()] if name == "floats" else sample_arrays()
+
+
 @pytest.mark.parametrize("name", coders())
 def test_coder_gives_back_what_it_took(name: str) -> None:
-    coder, arrays = coders()[name], sample_arrays()
+    coder, arrays = coders()[name], arrays_for(name)
     coded = coder.encode(arrays)
     back = coder.decode(coded, specs_of(arrays))
     assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(arrays, back, strict=True))
@@ -46,17 +51,17 @@ def test_coder_gives_back_what_it_took(name: str) -> None:
 
 @pytest.mark.parametrize("name", coders())
 def test_coder_takes_an_empty_stream(name: str) -> None:
-    arrays = [np.zeros((0, 4), np.int8)]
+    arrays = [np.zeros((0, 4), np.float16 if name == "floats" else np.int8)]
     coder = coders()[name]
     assert coder.decode(coder.encode(arrays), specs_of(arrays))[0].shape == (0, 4)
 
 
 @pytest.mark.parametrize("name", coders())
 def test_coder_meets_damage_with_the_one_error_or_values(name: str) -> None:
-    coder, arrays = coders()[name], sample_arrays()
+    coder, arrays = coders()[name], arrays_for(name)
     coded, specs = coder.encode(arrays), specs_of(arrays)
     rng = random.Random(3)
-    cuts = range(len(coded)) if name != "mix" else range(0, len(coded), 37)
+    cuts = range(len(coded)) if name not in ("mix", "floats") else range(0, len(coded), 37)
     broken = [coded[:n] for n in cuts]
     for _ in range(40):
         at = rng.randrange(len(coded))
@@ -75,7 +80,7 @@ def test_coder_meets_damage_with_the_one_error_or_values(name: str) -> None:
 def test_coder_golden_bytes(name: str, golden) -> None:
     if name.startswith(("brotli", "zstd", "lzma", "bz2")):
         pytest.skip("another library's bytes, not ours to freeze")
-    golden(f"compress_coder_{name.replace('+', '_')}.bin", coders()[name].encode(sample_arrays()))
+    golden(f"compress_coder_{name.replace('+', '_')}.bin", coders()[name].encode(arrays_for(name)))
 
 
 def weights_sample() -> np.ndarray:
