@@ -48,9 +48,13 @@ def numbers_of(words: str, most: int) -> np.ndarray:
             first = int(start) if start or not colon else 0
             last = (int(stop) if stop else most) if colon else first + 1
         except ValueError:
-            raise AuditError(f"--documents {words}: {word!r} is no number or range; wanted 17,4000:4100") from None
+            raise AuditError(
+                f"--documents {words[:40]}: {word[:40]!r} is no number or range; wanted 17,4000:4100"
+            ) from None
         if not 0 <= first < last <= most:
-            raise AuditError(f"--documents {words}: {word!r} is outside of the {most:,} documents 0 to {most - 1:,}.")
+            raise AuditError(
+                f"--documents {words[:40]}: {word[:40]!r} is outside of the {most:,} documents 0 to {most - 1:,}."
+            )
         found.update(range(first, last))
     return np.array(sorted(found))
 
@@ -69,6 +73,8 @@ def check(asked: Asked, tell: Progress = lambda _: None) -> tuple[Report, list[s
             f"{asked.choice.artifact}: the proof was made with another artifact (sha256 {head.artifact.hex()[:12]}...)."
         )
     if asked.out is not None:
+        if not asked.out.parent.is_dir():
+            raise AuditError(f"{asked.out}: there is no folder {asked.out.parent}; make it first.")
         apart(asked.out, asked.proof, asked.choice.artifact, asked.docs, asked.choice.scorer, asked.vocab)
     vocabulary = open_vocabulary(asked.vocab or asked.choice.artifact.parent, head.vocabulary)
     numbers = choose(head.population, head.documents, head.seed) if head.sampled else np.arange(head.documents)

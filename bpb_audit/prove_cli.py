@@ -24,6 +24,8 @@ def place(word: str) -> Path:
     """A path as typed. Raises argparse's error for an empty word."""
     if not word:
         raise argparse.ArgumentTypeError("an empty path (an unset variable?); name one.")
+    if "\0" in word:
+        raise argparse.ArgumentTypeError("a path with a zero byte in it; name another.")
     return Path(word)
 
 

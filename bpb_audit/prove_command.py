@@ -52,7 +52,7 @@ class Choice:
         if self.command:
             filled = {"artifact": str(self.artifact), "rows": str(rows), "length": str(length)}
             words = []
-            for word in shlex.split(self.command):
+            for word in self._given_words():
                 for name, value in filled.items():
                     word = word.replace("{" + name + "}", value)
                 words.append(word)
@@ -63,6 +63,17 @@ class Choice:
         for name, given in (("--length", length), ("--dtype", self.dtype), ("--device", self.device)):
             words += [name, str(given)] if given else []
         return Scorer(words, environment)
+
+    def _given_words(self) -> list[str]:
+        try:
+            words = shlex.split(self.command)
+        except ValueError as error:
+            raise AuditError(
+                f"--command {self.command}: {str(error).lower()}; wanted words as a shell has them."
+            ) from None
+        if not words or "\0" in self.command:
+            raise AuditError(f"--command {self.command!r}: no program in it; wanted words as a shell has them.")
+        return words
 
     def _adapter(self, rows: int, vocab: int) -> Scorer:
         assert self.scorer is not None

@@ -178,7 +178,11 @@ def weight_of(vocabulary: Vocabulary) -> dict[str, int]:
 
 
 def apart(out: Path, *inputs: Path | None) -> None:
-    """Raises AuditError where what is to be written is one of the files that are read."""
+    """Raises AuditError where `out` cannot be a new file, or is one of the files that are read."""
+    if out.is_dir():
+        raise AuditError(f"{out}: is a folder, wanted the name of a file to write.")
+    if out.exists() and not out.is_file():
+        raise AuditError(f"{out}: is a device or a pipe, and would be replaced; name a file to write.")
     for one in inputs:
         if one is not None and out.exists() and one.exists() and out.samefile(one):
             raise AuditError(f"--out {out}: is {one}, which is read; name another file to write.")

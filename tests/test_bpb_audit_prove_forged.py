@@ -274,6 +274,28 @@ def test_what_is_read_is_not_written_over(made: Path, capsys: pytest.CaptureFixt
     assert ((made / "docs.jsonl").read_bytes(), (made / "artifact").read_bytes()) == (docs, artifact)
 
 
+def test_words_that_nobody_can_mean_are_a_sentence(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words_of(made)) == 0
+    os.mkfifo(made / "pipe")  # as a device: a rename would put a file in its place
+    check = ["check", str(made / "proof.pgp"), str(made / "artifact"), "--vocab", str(made)]
+    for words, says in (
+        (words_of(made, "--out", made / "pipe"), "device or a pipe"),
+        (words_of(made, "--command", '"'), "no closing quotation"),
+        ([*check, "--command", " "], "no program in it"),
+        ([*check, "--out", str(made / "pipe")], "device or a pipe"),
+        ([*check, "--out", str(made)], "is a folder"),
+        ([*check, "--out", str(made / "no/where")], "make it first"),
+        ([*check, "--docs", "a\0b"], "zero byte"),
+        ([*check, "--documents", "9" * 5000], "no number or range"),
+    ):
+        capsys.readouterr()
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert says in said
+        assert len(said) < 3000
+    assert (made / "pipe").is_fifo()
+
+
 def test_a_command_may_have_read_the_text_and_a_file_behind_walls_may_not(made: Path) -> None:
     assert "could read" in Choice(made / "artifact", command="x").unchecked()[0]
     assert Choice(made / "artifact").unchecked() == []
