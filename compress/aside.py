@@ -16,6 +16,12 @@ def write_aside(path: str | os.PathLike[str], data: bytes) -> int:
     Raises OSError when the folder cannot be written.
     """
     place = Path(path)
+    if (
+        place.exists() and not place.is_file() and not place.is_dir()
+    ):  # a device or a pipe is written to, never replaced
+        with place.open("wb") as device:
+            device.write(data)
+        return len(data)
     handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
     try:
         with os.fdopen(handle, "wb") as stream:

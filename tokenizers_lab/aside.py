@@ -17,6 +17,10 @@ from .errors import VocabError
 @contextmanager
 def aside(path: Path) -> Iterator[BinaryIO]:
     """A binary file that appears as `path` only when the block ends without an exception. Raises OSError."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe is written to, never replaced
+        with path.open("wb") as file:
+            yield file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(path.name + ".aside")
     try:
