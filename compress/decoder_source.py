@@ -14,11 +14,12 @@ from importlib.resources import files
 
 MODULES = (
     "errors", "decode_bytes", "trellis", "grid", "dequantize", "layouts", "container_read", "mix_tables", "mix_lanes",
-    "mix_regress", "mix_model", "mix_plan", "mix_decode", "floats_decode", "decoders", "official",
+    "mix_regress", "mix_model", "mix_plan", "mix_decode", "floats_decode", "order0_decode",
+    "decoders", "official",
 )  # fmt: skip
 OFFICIAL = frozenset({"official"})  # the challenge's own file, which needs no container
 BYTES = {"store": "unstore", "zlib": "inflate", "bz2": "unbzip"} | {n: f"un{n}" for n in ("lzma", "zstd", "brotli")}
-ARRAYS = {"mix": "unmix", "floats": "unfloat"}
+ARRAYS = {"mix": "unmix", "floats": "unfloat", "order0": "unorder", "adaptive0": "unadapt"}
 TABLE = '''def {name}() -> dict[str, Callable[..., Any]]:
     """The decoders of the one recipe that this was built for."""
     return {{{rows}}}

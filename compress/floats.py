@@ -5,13 +5,11 @@ the array: bfloat16 inside float32 or float16 costs what bfloat16 costs. See `fl
 """
 
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from .errors import CodecError
-from .floats_decode import ABOUT, AT_ONCE, BOTTOM, FINER, tail_bits, unfloat
+from .floats_decode import ABOUT, AT_ONCE, BOTTOM, FINER, tail_bits
 from .mix_coder import mix
 from .stage import Coder
 
@@ -26,9 +24,6 @@ class Floats(Coder):
 
     def encode(self, arrays: list[np.ndarray]) -> bytes:
         return code_floats(arrays)
-
-    def decoders(self) -> Mapping[str, Any]:
-        return {"floats": unfloat}
 
     def needs(self) -> set[str]:
         return {"floats", "mix"}

@@ -68,7 +68,7 @@ def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool 
     """
     start = time.process_time()
     if recode and weights.parts is not None:
-        parts, name = weights.parts, f"same+{recipe.coder.name}"
+        parts, name = weights.parts, "same" + recipe.name.removeprefix(recipe.quantizer.name)
     else:
         parts, name = quantize_all(weights.tensors, recipe, weights.dtypes), recipe.name
     quantized = time.process_time()

@@ -5,14 +5,11 @@ regression would gain is the evidence of its Gaussian model, a determinant.
 """
 
 import zlib
-from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
 
 import numpy as np
 
 from .errors import CodecError
-from .mix_decode import unmix
 from .mix_lanes import lane_count
 from .mix_model import Mixture, code_block
 from .mix_plan import LARGEST, Copies, Plan, matrix_shape, quarter_power
@@ -36,9 +33,6 @@ class Mix(Coder):
 
     def encode(self, arrays: list[np.ndarray]) -> bytes:
         return mix(arrays)
-
-    def decoders(self) -> Mapping[str, Any]:
-        return {"mix": unmix}
 
 
 def mix(arrays: list[np.ndarray]) -> bytes:

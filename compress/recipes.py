@@ -13,6 +13,7 @@ from .errors import CodecError
 from .floats import Floats
 from .gptq import Gptq
 from .mix_coder import Mix
+from .order0 import Order0
 from .quantizers import Exact, Half, Official, RowInt
 from .quantizers_classic import AffineInt, ClipSearch, KMeans, Ternary
 from .stage import Coder, Quantizer, Stage
@@ -70,18 +71,22 @@ def parse_coder(words: list[str]) -> Coder:
     """The coder of those layouts and that last word, as `columns`, `brotli11`. Raises CodecError."""
     if words == ["mix"]:
         return Mix()
+    if words in (["order0"], ["adaptive0"]):
+        return Order0(adaptive=words == ["adaptive0"])
     match = re.fullmatch(r"(bz2|[a-z]+)(\d{0,2})", words[-1]) if words else None
     if not match or match[1] not in LEVELS:
-        raise CodecError(f"no coder is called {(words or [''])[-1]!r:.40}; there are {known_coders()} and mix.")
+        raise CodecError(
+            f"no coder is called {(words or [''])[-1]!r:.40}; there are {known_coders()}, order0, adaptive0 and mix."
+        )
     return ByteCoder(match[1], int(match[2] or LEVELS[match[1]][1]), tuple(words[:-1]))
 
 
 def rest_of(coder: Coder, floats: bool = False) -> Coder:
     """What codes scales and small tensors beside a coder of integers; `floats` may choose the coder of that name."""
-    if coder.name != "mix":
+    if isinstance(coder, ByteCoder):
         return parse_coder(["shuffle", coder.name.split("+")[-1]])
     plain = ByteCoder("brotli", 11, ("shuffle",))
-    return Either((plain, Mix(), Floats()) if floats else (plain, Mix()))
+    return Either((plain, coder, Floats()) if floats else (plain, coder))
 
 
 def parse_recipe(name: str) -> Recipe:

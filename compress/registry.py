@@ -6,6 +6,7 @@ from .coders import LEVELS, ByteCoder
 from .floats import Floats
 from .gptq import Gptq
 from .mix_coder import Mix
+from .order0 import Order0
 from .quantizers import Exact, Half, Official, RowInt
 from .quantizers_classic import AffineInt, ClipSearch, KMeans, Ternary
 from .recipes import RECORD_SIGMA
@@ -36,7 +37,7 @@ def coders() -> dict[str, Coder]:
     """Every coder by name, at its highest level, and one of each layout."""
     found: list[Coder] = [ByteCoder(name, top) for name, (_, top) in LEVELS.items()]
     found += [ByteCoder("zlib", 9, (layout,)) for layout in LAYOUTS]
-    return {stage.name: stage for stage in (*found, Mix(), Floats())}
+    return {stage.name: stage for stage in (*found, Mix(), Floats(), Order0(), Order0(adaptive=True))}
 
 
 def described() -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ the same for all. A `Coder` turns the arrays of one stream into bytes. To regist
 shared tests run over `registry()` and compare each stage's bytes with a golden file.
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .container_read import open_stream
+from .decoders import array_decoders
 from .dequantize import dequantize
 from .layouts import Specs
 from .statistics import Metric
@@ -80,11 +80,7 @@ class Coder(Stage):
 
     def decode(self, data: bytes, specs: Specs) -> list[np.ndarray]:
         """The arrays of these dtypes and shapes back, equal bit for bit. Raises CodecError for any other bytes."""
-        return open_stream(self.chain, data, specs, self.decoders())
-
-    def decoders(self) -> Mapping[str, Any]:
-        """Decoders of whole arrays that this coder needs beside the general ones."""
-        return {}
+        return open_stream(self.chain, data, specs, array_decoders())
 
     def smallest(self, arrays: list[np.ndarray]) -> tuple[str, bytes]:
         """A stream's chain and its bytes; a coder that is several chooses among them."""

@@ -13,7 +13,14 @@ from compress.official import dequantize_official, quantize_official
 from compress.recipes import parse_recipe
 from model.bundle import recipe_bundle
 
-RECIPES = ["int6-row+zlib9", "int6-row+columns+brotli11", "int5-row+lzma9", "int6-row+mix", "fp16+mix+floats"]
+RECIPES = [
+    "int6-row+zlib9",
+    "int6-row+columns+brotli11",
+    "int5-row+lzma9",
+    "int6-row+mix",
+    "fp16+mix+floats",
+    "int6-row+order0",
+]
 CODERS = BYTES | ARRAYS
 
 

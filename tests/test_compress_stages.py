@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress import coders as coders_module
-from compress import floats, gptq, mix_coder, quantizers, quantizers_classic, recipes
+from compress import floats, gptq, mix_coder, order0, quantizers, quantizers_classic, recipes
 from compress.container_write import file_order
 from compress.errors import CodecError
 from compress.layouts import lay_out, take_up
@@ -17,7 +17,7 @@ from compress.recipes import parse_recipe
 from compress.registry import coders
 from compress.registry import quantizers as all_quantizers
 
-MODULES = (coders_module, floats, mix_coder, quantizers, gptq, quantizers_classic, recipes)
+MODULES = (coders_module, floats, mix_coder, order0, quantizers, gptq, quantizers_classic, recipes)
 NAMES = {name: value for module in MODULES for name, value in vars(module).items()}
 PLAIN = "zlib store"  # whose bytes no library version changes here
 
