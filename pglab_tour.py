@@ -116,7 +116,10 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         if size > PROVED:  # a sample of your own large corpus; the speeches are proved whole
             line += f" --sample {max(1, count * PROVED // size)}"
         yield command(f"{line} --json", "proof.pgp", keeps="proof_written.json")
-        yield command("prove check proof.pgp train/final_model.pgc --vocab shards --json", keeps="proof.json")
+        yield command(
+            "prove check proof.pgp train/final_model.pgc --vocab shards --docs corpus/docs.jsonl --json",
+            keeps="proof.json",
+        )
 
     def report(_: Path) -> Iterator[Command]:
         yield command("record report . --out report.html", "report.html")
