@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,6 +100,11 @@ def count(calls: list[str], verb: str) -> int:
     return sum(call == verb for call in calls)
 
 
+def timeless(text: str) -> str:
+    """Without seconds, which a second look at a stage may round otherwise."""
+    return re.sub(r"\b\d+\.\d\b", "S", text)
+
+
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_an_experiment_does_each_stage_once_and_a_second_time_nothing(lab: Lab, jobs: int) -> None:
     report = lab.run(jobs)
@@ -111,7 +117,7 @@ def test_an_experiment_does_each_stage_once_and_a_second_time_nothing(lab: Lab, 
     assert len(lab.said()["rows"]) == 8
     assert "0.5100 [0.5100, 0.5100]" in as_text(report)
     assert next(lab.store.glob("two-*/report.html")).stat().st_size > 1_000
-    assert as_text(lab.run(jobs)) == as_text(report)
+    assert timeless(as_text(lab.run(jobs))) == timeless(as_text(report))
     assert lab.calls() == []
 
 
