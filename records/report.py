@@ -14,6 +14,7 @@ from .page import HOME, render
 from .report_data import FILES, Inputs, read_inputs
 from .report_findings import audit_section, command_section, headline, record_section
 from .report_parts import Section
+from .report_proof import proof_section
 from .report_text import shard_section, text_section, vocabulary_section
 from .report_weights import codec_section, score_section, training_section
 
@@ -25,6 +26,7 @@ SECTIONS = (
     training_section,
     codec_section,
     audit_section,
+    proof_section,
     record_section,
     command_section,
 )

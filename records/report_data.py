@@ -17,6 +17,7 @@ FILES = {
     "codecs": ("codecs.json",),
     "text": ("text.json",),
     "score": ("score.json", "train/score.json"),
+    "proof": ("proof.json",),
     "audit": ("audit.json",),
     "check": ("check.json",),
     "commands": ("commands.json",),

@@ -46,6 +46,16 @@ RUN = {
         "bpb_table": 2.08488203,
         "val_loss": 3.9594,
     },
+    "proof.json": {
+        "bits": 902_208,
+        "raw_bytes": 610_576,
+        "bpb_proved": 1.4776342,
+        "bpb_raw": 1.4684364,
+        "documents": 14,
+        "split": {"evaluated": 896_576.4, "precision": -20.5, "coder": 910.1, "framing": 4742.0, "residual": 0.0},
+        "unchecked": ["what follows."],
+        "wrong": [],
+    },
     "audit.json": {
         "path": "x",
         "findings": [{"rule": "PG101", "verdict": "PASS", "says": "bytes agree", "where": "val", "fix": ""}],
@@ -115,6 +125,15 @@ def read(text: str) -> Reader:
     return reader
 
 
+def test_a_proof_that_does_not_hold_is_said_so(run):
+    broken = RUN["proof.json"] | {"wrong": ["document 3 differs."]}
+    (run / "proof.json").write_text(json.dumps(broken))
+    write_report(run, run / "report.html")
+    words = read((run / "report.html").read_text()).words
+    assert "The proof does not hold: document 3 differs." in words
+    assert "came back from the proof" not in words
+
+
 def test_the_page_says_what_the_run_holds(run):
     out = run / "report.html"
     assert write_report(run, out) == out.stat().st_size
@@ -127,6 +146,9 @@ def test_the_page_says_what_the_run_holds(run):
         "930,000",
         "brotli-11",
         "PG101",
+        "112,776",  # bytes of the proof
+        "1.477634",
+        "Unchecked: what follows.",
         "pglab corpus make",
         "pglab shards write",
     ):
