@@ -20,7 +20,7 @@ from pathlib import Path
 
 BLOCK = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```([a-z]*)\n(.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
-KEY = re.compile(r"\b[0-9a-f]{8,64}\b")
+KEY = re.compile(r"(?<![\w.])[0-9a-f]{8,64}\b")  # a hash, and not the digits behind a point
 
 
 @dataclass(frozen=True)
