@@ -9,25 +9,17 @@ Exit status: 0 every finding passes, 1 something failed or could not be checked,
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .aside import write_aside
+from .command_line import FINDINGS, GOOD, place, run_line
 from .errors import AuditError
 
 if TYPE_CHECKING:
     from .finding import Report
 
-GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown", ".html": "html"}  # of --out -> --format
 MOST_TOKENS = 1 << 20  # the longest sequence or stride that is no slip of the hand
-
-
-def place(word: str) -> Path:
-    """A path as typed. Raises argparse's error for an empty word, which would otherwise mean the folder we are in."""
-    if not word:
-        raise argparse.ArgumentTypeError("an empty path (an unset variable?); name one, or . for this folder.")
-    return Path(word)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -171,19 +163,4 @@ def run(options: argparse.Namespace) -> int:
 
 def main(argv: list[str]) -> int:
     """Run one command line (without the program's name); returns the exit status, errors as one sentence on stderr."""
-    try:
-        options = parser().parse_args(argv)
-    except SystemExit as leaving:  # argparse has printed help or what is wrong
-        return leaving.code if isinstance(leaving.code, int) else COULD_NOT_RUN
-    try:
-        return run(options)
-    except AuditError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return GOOD
-    except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}.", file=sys.stderr)
-    except MemoryError:
-        print("error: not enough memory for this input.", file=sys.stderr)
-    return COULD_NOT_RUN
+    return run_line(parser(), run, argv)

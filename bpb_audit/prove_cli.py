@@ -9,24 +9,12 @@ Exit status: 0 written, or restored and equal; 1 the proof does not hold; 2 coul
 
 import argparse
 import json
-import os
 import sys
 import time
-from pathlib import Path
 
-from .errors import AuditError
+from .command_line import FINDINGS, GOOD, leave_output, place, run_line
 
-GOOD, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 MOST = 1 << 20
-
-
-def place(word: str) -> Path:
-    """A path as typed. Raises argparse's error for an empty word."""
-    if not word:
-        raise argparse.ArgumentTypeError("an empty path (an unset variable?); name one.")
-    if "\0" in word:
-        raise argparse.ArgumentTypeError("a path with a zero byte in it; name another.")
-    return Path(word)
 
 
 def count(word: str) -> int:
@@ -179,7 +167,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         print(said, end="", flush=True)
     except BrokenPipeError:  # the reader of our output left, as `head` does; the status is still the verdict's
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_output()
     return FINDINGS if wrong else GOOD
 
 
@@ -194,23 +182,4 @@ def _path_of(about: str) -> str:
 
 def main(argv: list[str]) -> int:
     """Run one command line (without the program's name); returns the exit status, errors as one sentence on stderr."""
-    try:
-        options = parser().parse_args(argv)
-    except SystemExit as leaving:  # argparse has printed help or what is wrong
-        return leaving.code if isinstance(leaving.code, int) else COULD_NOT_RUN
-    try:
-        return run(options)
-    except AuditError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return GOOD
-    except OSError as error:
-        where = error.filename or getattr(options, "out", None) or getattr(options, "proof", "")
-        print(f"error: {where}: {error.strerror or error}.", file=sys.stderr)
-    except MemoryError:
-        print("error: not enough memory for this input.", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted; finished units are kept, the same command continues.", file=sys.stderr)
-        return 130
-    return COULD_NOT_RUN
+    return run_line(parser(), run, argv)

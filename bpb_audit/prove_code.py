@@ -75,11 +75,7 @@ def compare_windows(
 
     The steps are given the true tokens one at a time, so equal tables show that no answer looked ahead.
     """
-    begins = [restarts(lane[:-1], rules.bos, rules.context, rules.by_document) for lane in lanes]
-    spans = [
-        (0, 0) if number is None else (int(b[number]), int(b[number + 1]))
-        for b, number in zip(begins, windows, strict=True)
-    ]
+    spans = _spans(_begins(rules, lanes), windows)
     longest = max(stop - start for start, stop in spans)
     starts, freqs = np.zeros((longest + 1, len(lanes)), np.uint32), np.ones((longest + 1, len(lanes)), np.uint32)
     parts = [lane[start : stop + 1] if stop else lane[:1] for lane, (start, stop) in zip(lanes, spans, strict=True)]
@@ -93,6 +89,19 @@ def compare_windows(
     return same
 
 
+def _begins(rules: Rules, lanes: list[np.ndarray]) -> list[np.ndarray]:
+    """Where the windows of each lane begin, (windows + 1,) each, the last is its end."""
+    return [restarts(lane[:-1], rules.bos, rules.context, rules.by_document) for lane in lanes]
+
+
+def _spans(begins: list[np.ndarray], numbers: Sequence[int | None]) -> list[tuple[int, int]]:
+    """(start, stop) of one window of each lane, by its number; (0, 0) where there is none of that number."""
+    return [
+        (0, 0) if number is None or number >= len(begin) - 1 else (int(begin[number]), int(begin[number + 1]))
+        for begin, number in zip(begins, numbers, strict=True)
+    ]
+
+
 def _by_windows(
     scorer: Scorer,
     tables: Tables,
@@ -104,10 +113,10 @@ def _by_windows(
 ) -> list[np.ndarray]:
     """Fill starts and freqs (1 + n, L) by passes over a window a row; returns each window's nats, by lane."""
     rows = scorer.hello.rows
-    begins = [restarts(lane[:-1], rules.bos, rules.context, rules.by_document) for lane in lanes]
+    begins = _begins(rules, lanes)
     nats = [np.zeros(len(one) - 1) for one in begins]
     for w in range(max(map(len, nats))):
-        spans = [(int(b[w]), int(b[w + 1])) if w < len(b) - 1 else (0, 0) for b in begins]
+        spans = _spans(begins, [w] * len(lanes))
         lengths = np.zeros(rows, np.int64)
         lengths[: len(lanes)] = [stop - start for start, stop in spans]
         tokens = np.zeros((rows, int(lengths.max()) + 1), np.uint16)

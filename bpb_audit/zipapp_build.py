@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 from .aside import write_aside
+from .command_line import GOOD, place, run_line
 from .errors import AuditError
 
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -39,6 +40,12 @@ def build(place: Path) -> int:
     return write_aside(place, archive(Path(__file__).parent), 0o755)
 
 
+def run(options: argparse.Namespace) -> int:
+    """Write the file and say its size. Raises AuditError, OSError."""
+    print(f"{options.out}: {build(options.out):,} bytes")
+    return GOOD
+
+
 def main(argv: list[str]) -> int:
     """Run one command line (without the program's name); returns 0, or 2 with one sentence on stderr."""
     parser = argparse.ArgumentParser(
@@ -46,22 +53,14 @@ def main(argv: list[str]) -> int:
         description="Write the auditor as one file that needs Python and numpy.",
     )
     parser.add_argument(
-        "target", nargs="?", type=Path, default=Path("bpb-audit.pyz"), help="file to write (default: %(default)s)"
+        "out",
+        nargs="?",
+        type=place,
+        default=Path("bpb-audit.pyz"),
+        metavar="FILE",
+        help="file to write (default: %(default)s)",
     )
-    try:
-        target: Path = parser.parse_args(argv).target
-    except SystemExit as leaving:  # argparse has printed help or what is wrong
-        return leaving.code if isinstance(leaving.code, int) else 2
-    try:
-        size = build(target)
-    except AuditError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error.filename or target}: {error.strerror or error}.", file=sys.stderr)
-        return 2
-    print(f"{target}: {size:,} bytes")
-    return 0
+    return run_line(parser, run, argv)
 
 
 if __name__ == "__main__":

@@ -5,20 +5,13 @@ import math
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 import pglab
-from compress.container import write_container
-from model.config import RunConfig, with_values
-from model.export import weights_out
-from model.gpt import GPT
 from model.score import score_artifact
-from tests.proof_makers import TOLD
+from tests.proof_makers import HARD_WORDS, tiny_tour
 
 pytestmark = pytest.mark.slow
-SIZES = {"unigram": 269, "sp_bpe_caseops": 320}
 LEAKING = """
 import sys
 import torch.nn.functional as F
@@ -37,26 +30,7 @@ sys.exit(scorer.main(sys.argv[2:]))
 
 def tiny_run(home: Path, kind: str) -> Path:
     """corpus, vocab, shards, train: as a run leaves them, with lines, odd spaces and ligatures in the documents."""
-    rng = np.random.default_rng(0)
-    words = ["the", "quick.", "Brown", "fox\n", "caf\u00e9", "\u2026", "of\ufb01ce", "a  b"]
-    texts = [" ".join(rng.choice(words, 150)) for _ in range(40)]
-    (home / "own.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
-    docs = home / "corpus/docs.jsonl"
-    for line in (
-        f"corpus write --docs {home}/own.jsonl --out {home}/corpus",
-        f"vocab train {kind} --docs {docs} --out {home}/vocab --size {SIZES.get(kind, 280)}",
-        f"shards write --docs {docs} --vocab {home}/vocab --out {home}/shards",
-    ):
-        assert pglab.run(line.split()) == 0
-    size = json.loads((home / "shards/manifest.json").read_text())["vocabulary"]["size"]
-    told = {**TOLD, "vocab_size": size}
-    (home / "train").mkdir()
-    torch.manual_seed(0)
-    arrays, lacking = weights_out(GPT(with_values(RunConfig(), told, "told")))
-    write_container(home / "train/final_model.pgc", arrays, "official+zlib9", lacking)
-    (home / "train/config.json").write_text(json.dumps(told))
-    (home / "train/train.log").write_text("")
-    return home
+    return tiny_tour(home, kind, HARD_WORDS, 150)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "sp_bpe"])

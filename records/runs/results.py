@@ -55,45 +55,37 @@ def cell_row(cell: Cell, store: Store) -> dict[str, Any] | None:
     if not isinstance(score, dict) or not facts:
         return None
     size = (folder / "model.pgc").stat().st_size if cell.packed else facts["bytes_model"]
-    code = facts["bytes_code"]
-    return {
-        "vocabulary": cell.vocabulary,
-        "model": cell.model,
-        "codec": cell.codec or facts["codec"],
-        "seed": cell.seed,
-        "bpb_raw": score.get("bpb_raw"),
-        "bpb_table": score.get("bpb_table"),
-        "val_loss": score.get("val_loss"),
-        "bytes_model": size,
-        "bytes_code": code,
-        "bytes_total": None if code is None or size is None else size + code,
-        "parameters": facts["parameters"],
-        "steps": facts["steps"],
-        "seconds": facts["seconds"],
-        "folder": trained.relative_to(store.root).as_posix(),
-    }
+    names = {"vocabulary": cell.vocabulary, "model": cell.model, "codec": cell.codec or facts["codec"]}
+    return result_row(names, cell.seed, score, facts, size, trained.relative_to(store.root).as_posix())
 
 
 def training_row(folder: Path, name: str) -> dict[str, Any]:
     """The row of a training's folder that stands alone, as `pglab model train` leaves it."""
     score, facts = read_json(folder / "score.json"), training_facts(folder)
     score = score if isinstance(score, dict) else {}
-    size, code = facts.get("bytes_model"), facts.get("bytes_code")
+    names = {"vocabulary": "", "model": name, "codec": facts.get("codec", "")}
+    return result_row(names, facts.get("seed"), score, facts, facts.get("bytes_model"), folder.as_posix())
+
+
+def result_row(
+    names: Mapping[str, str],
+    seed: Any,
+    score: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    size: int | None,
+    place: str,
+) -> dict[str, Any]:
+    """A result in the one shape that run.json, the index and the reports know. size: bytes of the scored weights."""
+    code = facts.get("bytes_code")
     return {
-        "vocabulary": "",
-        "model": name,
-        "codec": facts.get("codec", ""),
-        "seed": facts.get("seed"),
-        "bpb_raw": score.get("bpb_raw"),
-        "bpb_table": score.get("bpb_table"),
-        "val_loss": score.get("val_loss"),
+        **names,
+        "seed": seed,
+        **{key: score.get(key) for key in ("bpb_raw", "bpb_table", "val_loss")},
         "bytes_model": size,
         "bytes_code": code,
         "bytes_total": None if code is None or size is None else size + code,
-        "parameters": facts.get("parameters"),
-        "steps": facts.get("steps"),
-        "seconds": facts.get("seconds"),
-        "folder": folder.as_posix(),
+        **{key: facts.get(key) for key in ("parameters", "steps", "seconds")},
+        "folder": place,
     }
 
 
