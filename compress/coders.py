@@ -7,7 +7,6 @@ field's own tools and our yardstick; none of them knows what a weight is.
 import bz2
 import lzma
 import zlib
-from typing import Any
 
 import numpy as np
 
@@ -30,9 +29,6 @@ class ByteCoder(Coder):
         self.coder, self.level, self.layout = coder, level, tuple(layout)
         self.chain = "+".join((*self.layout, coder))
         self.name = "+".join((*self.layout, coder + (str(level) if high else "")))
-
-    def config(self) -> dict[str, Any]:
-        return {"coder": self.coder, "level": self.level, "layout": self.layout}
 
     def encode(self, arrays: list[np.ndarray]) -> bytes:
         data = lay_out(list(self.layout), arrays)

@@ -1,7 +1,5 @@
 """Whichever of several coders makes the fewest bytes of a stream: a container's table says which it was."""
 
-from typing import Any
-
 import numpy as np
 
 from .errors import CodecError
@@ -14,9 +12,6 @@ class Either(Coder):
     def __init__(self, coders: tuple[Coder, ...]) -> None:
         self.coders = tuple(coders)
         self.name = "|".join(coder.name for coder in coders)
-
-    def config(self) -> dict[str, Any]:
-        return {"coders": self.coders}
 
     def needs(self) -> set[str]:
         return set().union(*(coder.needs() for coder in self.coders))

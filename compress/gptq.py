@@ -5,14 +5,11 @@ together: H = X^T X over calibration inputs X. The loss that falls is the layer'
 weights' own. Rows share no feedback here and have a step each; `water` does more with the same statistics.
 """
 
-from typing import Any
-
 import numpy as np
 
 from .errors import CodecError
 from .feedback import factors, fast_round
-from .quantizers import RowInt, check_finite, is_matrix, row_reach, row_scales
-from .stage import Parts
+from .quantizers import Made, RowInt, row_reach, row_scales
 from .statistics import Metric
 
 
@@ -29,20 +26,13 @@ class Gptq(RowInt):
         self.damp, self.table_bits = damp, table_bits
         self.name = f"gptq{bits}{f'.{table_bits}' if table_bits else ''}-{f'sigma{sigma:g}' if sigma else 'row'}"
 
-    def config(self) -> dict[str, Any]:
-        return {
-            "bits": self.bits, "sigma": self.sigma, "table_bits": self.table_bits, "damp": self.damp,
-            "min_size": self.min_size,
-        }  # fmt: skip
-
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if metric is None or not is_matrix(name, values, self.min_size):
-            return super().encode(name, values, dtype)
-        check_finite(name, values)
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        if metric is None:
+            return super().quantise(name, matrix, metric)
         if self.table_bits and "emb" in name:
-            return Gptq(self.table_bits, self.sigma, 0, self.damp, self.min_size).encode(name, values, dtype, metric)
-        x, top = values.astype(np.float64).reshape(values.shape[0], -1), (1 << (self.bits - 1)) - 1
+            return Gptq(self.table_bits, self.sigma, 0, self.damp, self.min_size).quantise(name, matrix, metric)
+        x, top = matrix.astype(np.float64), (1 << (self.bits - 1)) - 1
         scale = row_scales(name, row_reach(x.astype(np.float32), self.sigma) / top)
         lower, _ = factors(metric.columns, self.damp)
         q = fast_round()(x, np.zeros((0, 0)), lower, scale.astype(np.float64), np.ones(x.shape[1]), float(top))
-        return Parts(name, dtype, values.shape, "row int8 float16", [q.astype(np.int8).reshape(values.shape), scale])
+        return "row int8 float16", [q.astype(np.int8), scale]

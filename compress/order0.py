@@ -1,7 +1,6 @@
 """The order-0 coders as stages: a static table an array, or counts as they come."""
 
 import zlib
-from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,6 @@ class Order0(Coder):
     def __init__(self, adaptive: bool = False) -> None:
         self.adaptive = adaptive
         self.name = self.chain = "adaptive0" if adaptive else "order0"
-
-    def config(self) -> dict[str, Any]:
-        return {"adaptive": self.adaptive}
 
     def encode(self, arrays: list[np.ndarray]) -> bytes:
         if any(array.dtype != np.int8 for array in arrays):

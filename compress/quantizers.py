@@ -6,8 +6,6 @@ scale as stored, not as computed. Small tensors, vectors and the challenge's con
 quantiser; the official rule for that is coarse (65,536 elements), ours is finer (`min_size`), and a table shows both.
 """
 
-from typing import Any
-
 import numpy as np
 
 from .errors import CodecError
@@ -67,7 +65,31 @@ class Exact(Quantizer):
         return Parts(name, dtype, values.shape, f"raw {stored.dtype.name}", [stored])
 
 
-class RowInt(Quantizer):
+Made = tuple[str, list[np.ndarray]]  # a scheme and its arrays, the integers first, shaped like the matrix
+
+
+class MatrixQuantizer(Quantizer):
+    """What is worth quantising as a matrix through `quantise`, everything else through `small`."""
+
+    min_size: int  # elements
+
+    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
+        if not is_matrix(name, values, self.min_size):
+            return self.small(name, values, dtype, metric)
+        check_finite(name, values)
+        scheme, arrays = self.quantise(name, values.reshape(values.shape[0], -1), metric)
+        return Parts(name, dtype, values.shape, scheme, [arrays[0].reshape(values.shape), *arrays[1:]])
+
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        """Finite floats (R, C), rows along the tensor's first side; `name` is for errors."""
+        raise NotImplementedError
+
+    def small(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None) -> Parts:
+        """A tensor that is no matrix."""
+        return keep(name, values, dtype)
+
+
+class RowInt(MatrixQuantizer):
     """Symmetric integers of `bits` bits with one fp16 scale a row; `sigma` 0 clips nothing."""
 
     def __init__(self, bits: int, sigma: float = 0.0, min_size: int = 1024) -> None:
@@ -76,17 +98,11 @@ class RowInt(Quantizer):
         self.bits, self.sigma, self.min_size = bits, sigma, min_size
         self.name = f"int{bits}-{'sigma' if sigma else 'row'}"
 
-    def config(self) -> dict[str, Any]:
-        return {"bits": self.bits, "sigma": self.sigma, "min_size": self.min_size}
-
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
-        check_finite(name, values)
-        x, top = values.astype(np.float32).reshape(values.shape[0], -1), (1 << (self.bits - 1)) - 1
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        x, top = matrix.astype(np.float32), (1 << (self.bits - 1)) - 1
         scale = row_scales(name, row_reach(x, self.sigma) / top)
         q = np.rint(x / scale.astype(np.float32)[:, None]).clip(-top, top).astype(np.int8)
-        return Parts(name, dtype, values.shape, "row int8 float16", [q.reshape(values.shape), scale])
+        return "row int8 float16", [q, scale]
 
 
 def row_reach(x: np.ndarray, sigma: float) -> np.ndarray:

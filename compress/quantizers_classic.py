@@ -5,58 +5,49 @@ the exact optimum of one scale a row (as ternary weight networks approximate, ar
 values a tensor, found by Lloyd's algorithm.
 """
 
-from typing import Any
-
 import numpy as np
 
 from .errors import CodecError
 from .official import to_float16
-from .quantizers import RowInt, check_finite, is_matrix, keep, row_scales
-from .stage import Parts, Quantizer
+from .quantizers import Made, MatrixQuantizer, RowInt, row_scales
 from .statistics import Metric
 
 SHARES = np.linspace(0.3, 1.0, 36, dtype=np.float32)  # of a row's largest magnitude, tried as its clip
 ROUNDS, BINS = 50, 8192
 
 
-class AffineInt(RowInt):
-    """Asymmetric integers of `bits` bits with one fp16 scale and one fp16 zero a row."""
+class Unclipped(RowInt):
+    """Integers of `bits` bits by row, clipped by nobody's choice of sigma."""
+
+    word = ""
 
     def __init__(self, bits: int, min_size: int = 1024) -> None:
         super().__init__(bits, 0.0, min_size)
-        self.name = f"int{bits}-affine"
+        self.name = f"int{bits}-{self.word}"
 
-    def config(self) -> dict[str, Any]:
-        return {"bits": self.bits, "min_size": self.min_size}
 
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
-        check_finite(name, values)
-        x, half = values.astype(np.float32).reshape(values.shape[0], -1), 1 << (self.bits - 1)
+class AffineInt(Unclipped):
+    """Asymmetric integers of `bits` bits with one fp16 scale and one fp16 zero a row."""
+
+    word = "affine"
+
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        x, half = matrix.astype(np.float32), 1 << (self.bits - 1)
         low, high = x.min(axis=1), x.max(axis=1)
         scale = row_scales(name, (high - low) / (2 * half - 1))
         zero = to_float16(name, low + half * scale.astype(np.float32))
         q = np.rint((x - zero.astype(np.float32)[:, None]) / scale.astype(np.float32)[:, None])
         q = q.clip(-half, half - 1).astype(np.int8)
-        return Parts(name, dtype, values.shape, "affine int8 float16 float16", [q.reshape(values.shape), scale, zero])
+        return "affine int8 float16 float16", [q, scale, zero]
 
 
-class ClipSearch(RowInt):
+class ClipSearch(Unclipped):
     """Symmetric integers of `bits` bits; each row's clip is the one of least squared error among 36."""
 
-    def __init__(self, bits: int, min_size: int = 1024) -> None:
-        super().__init__(bits, 0.0, min_size)
-        self.name = f"int{bits}-search"
+    word = "search"
 
-    def config(self) -> dict[str, Any]:
-        return {"bits": self.bits, "min_size": self.min_size}
-
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
-        check_finite(name, values)
-        x, top = values.astype(np.float32).reshape(values.shape[0], -1), (1 << (self.bits - 1)) - 1
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        x, top = matrix.astype(np.float32), (1 << (self.bits - 1)) - 1
         reach = np.abs(x).max(axis=1)
         least, best = np.full(reach.shape, np.inf), np.zeros((*reach.shape,), np.float16)
         for share in SHARES:
@@ -66,10 +57,10 @@ class ClipSearch(RowInt):
             better = error < least
             least, best = np.where(better, error, least), np.where(better, scale, best)
         q = np.rint(x / best.astype(np.float32)[:, None]).clip(-top, top).astype(np.int8)
-        return Parts(name, dtype, values.shape, "row int8 float16", [q.reshape(values.shape), best])
+        return "row int8 float16", [q, best]
 
 
-class Ternary(Quantizer):
+class Ternary(MatrixQuantizer):
     """-1, 0 and 1 times one fp16 scale a row, the best of all such."""
 
     name = "ternary"
@@ -77,24 +68,18 @@ class Ternary(Quantizer):
     def __init__(self, min_size: int = 1024) -> None:
         self.min_size = min_size
 
-    def config(self) -> dict[str, Any]:
-        return {"min_size": self.min_size}
-
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
-        check_finite(name, values)
-        x = values.astype(np.float64).reshape(values.shape[0], -1)
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        x = matrix.astype(np.float64)
         size = -np.sort(-np.abs(x), axis=1)  # largest first; the k largest kept lose least where sum^2 / k is most
         sums, k = np.cumsum(size, axis=1), np.arange(1, x.shape[1] + 1)
         kept = np.argmax(sums * sums / k, axis=1)
         rows = np.arange(x.shape[0])
         scale = row_scales(name, (sums / k)[rows, kept])
         q = (np.sign(x) * (np.abs(x) >= size[rows, kept][:, None])).astype(np.int8)
-        return Parts(name, dtype, values.shape, "row int8 float16", [q.reshape(values.shape), scale])
+        return "row int8 float16", [q, scale]
 
 
-class KMeans(Quantizer):
+class KMeans(MatrixQuantizer):
     """A table of `entries` fp16 values for each tensor, by Lloyd's algorithm on its histogram."""
 
     def __init__(self, entries: int, min_size: int = 1024) -> None:
@@ -103,17 +88,11 @@ class KMeans(Quantizer):
         self.entries, self.min_size = entries, min_size
         self.name = f"kmeans{entries}"
 
-    def config(self) -> dict[str, Any]:
-        return {"entries": self.entries, "min_size": self.min_size}
-
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
-        check_finite(name, values)
-        table = to_float16(name, lloyd(values.reshape(-1).astype(np.float64), self.entries))
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        table = to_float16(name, lloyd(matrix.reshape(-1).astype(np.float64), self.entries))
         middles = (table[1:].astype(np.float64) + table[:-1].astype(np.float64)) / 2
-        q = np.searchsorted(middles, values.reshape(-1)).astype(np.int8)
-        return Parts(name, dtype, values.shape, f"book int8 float16 {self.entries}", [q.reshape(values.shape), table])
+        q = np.searchsorted(middles, matrix).astype(np.int8)
+        return f"book int8 float16 {self.entries}", [q, table]
 
 
 def lloyd(x: np.ndarray, entries: int) -> np.ndarray:

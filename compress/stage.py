@@ -10,6 +10,7 @@ the same for all. A `Coder` turns the arrays of one stream into bytes. To regist
 shared tests run over `registry()` and compare each stage's bytes with a golden file.
 """
 
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,8 +42,8 @@ class Stage:
     name: str = ""
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments by name; plain values only."""
-        return {}
+        """The constructor's arguments by name, each the attribute of that name; plain values only."""
+        return {name: getattr(self, name) for name in signature(type(self)).parameters}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"

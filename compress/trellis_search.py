@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import CodecError
-from .quantizers import check_finite, is_matrix, keep
-from .stage import Parts, Quantizer
+from .quantizers import Made, MatrixQuantizer
 from .statistics import Metric
 from .trellis import next_states
 
@@ -58,7 +57,7 @@ def fast_path() -> Callable[..., Any]:
     return njit(best_path)
 
 
-class Trellis(Quantizer):
+class Trellis(MatrixQuantizer):
     """Trellis-coded quantisation: one step for all tensors, `states` states, near the rate-distortion bound."""
 
     def __init__(self, step: float, states: int = 32, min_size: int = 1024) -> None:
@@ -68,22 +67,14 @@ class Trellis(Quantizer):
         self.step, self.states, self.min_size = step, states, min_size
         self.name = f"trellis{states}-{step:g}"
 
-    def config(self) -> dict[str, Any]:
-        return {"step": self.step, "states": self.states, "min_size": self.min_size}
-
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
-        check_finite(name, values)
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
         half = np.float32(self.step / 2)  # the trellis works on twice as fine a grid, of which each state sees half
-        rows = values.astype(np.float64).reshape(values.shape[0], -1) / float(half)
         moves, search = next_states(self.states), fast_path()
-        k = np.stack([search(row, moves, 0.0) for row in rows]) if rows.size else rows
-        scheme = f"trellis int8 float32 {self.states}"
-        return Parts(name, dtype, values.shape, scheme, [k.astype(np.int8).reshape(values.shape), np.asarray(half)])
+        k = np.stack([search(row, moves, 0.0) for row in matrix.astype(np.float64) / float(half)])
+        return f"trellis int8 float32 {self.states}", [k.astype(np.int8), np.asarray(half)]
 
 
-class Uniform(Quantizer):
+class Uniform(MatrixQuantizer):
     """One step for all tensors: with an entropy coder behind, the best scalar quantiser at equal squared error."""
 
     def __init__(self, step: float, min_size: int = 1024) -> None:
@@ -92,13 +83,7 @@ class Uniform(Quantizer):
         self.step, self.min_size = step, min_size
         self.name = f"step-{step:g}"
 
-    def config(self) -> dict[str, Any]:
-        return {"step": self.step, "min_size": self.min_size}
-
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return keep(name, values, dtype)
-        check_finite(name, values)
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
         step = np.float32(self.step)
-        q = np.rint(values.astype(np.float32) / step).clip(-127, 127).astype(np.int8)
-        return Parts(name, dtype, values.shape, "one int8 float32", [q, np.asarray(step)])
+        q = np.rint(matrix.astype(np.float32) / step).clip(-127, 127).astype(np.int8)
+        return "one int8 float32", [q, np.asarray(step)]

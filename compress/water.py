@@ -10,16 +10,14 @@ A trellis of 8 states on the same grid hurts 0.8 to 0.85 as much at the same siz
 S is counted in what hurts, so the same S means the same trade in every tensor: nothing else needs to be chosen.
 """
 
-from typing import Any
-
 import numpy as np
 
 from .errors import CodecError
 from .feedback import FARTHEST, factors, fast_round
 from .feedback_trellis import fast_paths
 from .grid import octaves
-from .quantizers import check_finite, is_matrix, keep
-from .stage import Parts, Quantizer
+from .quantizers import Made, MatrixQuantizer, keep
+from .stage import Parts
 from .statistics import Metric
 from .trellis import next_states
 
@@ -28,7 +26,7 @@ EXPONENT = 100  # of a row or column, in quarter octaves; 2^25 either way
 MANY = 0.02  # of the integers; with more beyond int8, a coarser grid is cheaper than listing them
 
 
-class Water(Quantizer):
+class Water(MatrixQuantizer):
     """Steps of rows and columns by what an error there costs; needs statistics, else one step for all."""
 
     def __init__(
@@ -46,17 +44,11 @@ class Water(Quantizer):
         self.row_damp, self.column_damp = row_damp, column_damp
         self.name = f"water{states if states > 1 else ''}-{step:g}"
 
-    def config(self) -> dict[str, Any]:
-        return {
-            "step": self.step, "states": self.states, "row_damp": self.row_damp, "column_damp": self.column_damp,
-            "min_size": self.min_size,
-        }  # fmt: skip
+    def small(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None) -> Parts:
+        return rounded(name, values, dtype, metric, self.step)
 
-    def encode(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None = None) -> Parts:
-        if not is_matrix(name, values, self.min_size):
-            return rounded(name, values, dtype, metric, self.step)
-        check_finite(name, values)
-        x = values.astype(np.float64).reshape(values.shape[0], -1)
+    def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
+        x = matrix.astype(np.float64)
         rows, columns = metric or (np.ones(x.shape[0]), np.ones(x.shape[1]))
         turn = slice(None, None, -1 if self.states > 1 else 1)  # a trellis meets the first row first, rounding the last
         rows = rows[turn] if rows.ndim == 1 else rows[turn, turn]
@@ -76,7 +68,7 @@ class Water(Quantizer):
             base /= 2  # the trellis works on twice as fine a grid, of which each state sees half
         else:
             q = fast_round()(x, row_lower, column_lower, row_step, column_step, float(FARTHEST))
-        return grid_parts(name, dtype, values.shape, q, row_e, column_e, np.float32(base), self.states)
+        return grid_made(q, row_e, column_e, np.float32(base), self.states)
 
 
 def rounded(name: str, values: np.ndarray, dtype: str, metric: Metric | None, step: float) -> Parts:
@@ -116,14 +108,11 @@ def grid_of(step: float, d: np.ndarray, b: np.ndarray, size: np.ndarray) -> tupl
     return base, exponents[0], exponents[1]
 
 
-def grid_parts(
-    name: str, dtype: str, shape: tuple[int, ...], q: np.ndarray, rows: np.ndarray, columns: np.ndarray,
-    base: np.float32, states: int,
-) -> Parts:  # fmt: skip
-    """The parts of a grid; what int8 cannot hold goes beside it."""
+def grid_made(q: np.ndarray, rows: np.ndarray, columns: np.ndarray, base: np.float32, states: int) -> Made:
+    """Scheme and arrays of a grid; what int8 cannot hold goes beside it."""
     near = q.clip(-INT8 - 1, INT8).astype(np.int8)
     places = np.flatnonzero(near != q).astype(np.int32)
     amounts = (q.reshape(-1)[places] - near.reshape(-1)[places]).astype(np.int32)
     beside = [places, amounts] if places.size else []
     scheme = "grid int8 int8 int8 float32" + " int32" * len(beside) + f" {states} {places.size}"
-    return Parts(name, dtype, shape, scheme, [near.reshape(shape), rows, columns, np.asarray(base), *beside])
+    return scheme, [near, rows, columns, np.asarray(base), *beside]

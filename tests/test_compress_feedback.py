@@ -25,7 +25,7 @@ from compress.recipes import parse_coder
 from compress.stage import Parts
 from compress.statistics import Metric, Statistics, divergence, fingerprint, read_statistics, write_statistics
 from compress.trellis import next_states, walk_columns
-from compress.water import Water, grid_parts
+from compress.water import Water, grid_made
 
 RNG = np.random.default_rng(8)
 
@@ -222,7 +222,7 @@ def fixed_grid(states: int) -> Parts:
     q = (np.arange(7 * 5, dtype=np.int64) * 37 % 19 - 9).reshape(7, 5)
     q[2, 3], q[6, 0] = 300, -70_000
     rows, columns = np.arange(-3, 4).astype(np.int8), np.array([0, -9, 5, 2, 1], np.int8)
-    return grid_parts("w", "float32", (7, 5), q.astype(np.float64), rows, columns, np.float32(0.125), states)
+    return Parts("w", "float32", (7, 5), *grid_made(q.astype(np.float64), rows, columns, np.float32(0.125), states))
 
 
 def slow_grid(q: np.ndarray, rows: np.ndarray, columns: np.ndarray, step: float, states: int) -> np.ndarray:
