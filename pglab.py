@@ -44,7 +44,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "lossy": ("model.bench_lossy:bench", "Bytes at equal damage: our quantisers against the records'."),
     "train": ("model.bench:bench", "A training step against the baseline's own, written plainly."),
     "prove": ("model.bench_prove:bench", "A text proved and restored: tokens a second, shares of the time, peers."),
-    "audit": ("bpb_audit.bench:bench", "Recounting bytes against decoding every document, and per-token Python."),
+    "audit": ("pglab_bench_audit:bench", "Recounting bytes against decoding every document, and per-token Python."),
     "records": ("records.bench:bench", "Record folders checked a second."),
 }
 

@@ -3,6 +3,8 @@
 report = audit(Evidence(Path("records/track_10min_16mb/2026-11-21_Name"), docs=Path("docs.jsonl")))
 """
 
+from collections.abc import Callable
+
 from .errors import AuditError
 from .evidence import Evidence
 from .finding import Finding, Report, Verdict
@@ -10,13 +12,17 @@ from .matching import headline, scores_of
 from .rules import all_rules, run_rule
 
 
-def audit(evidence: Evidence, only: tuple[str, ...] = ()) -> Report:
-    """All findings about `evidence.path`; `only` restricts to rule codes. AuditError when nothing is readable."""
+def audit(evidence: Evidence, only: tuple[str, ...] = (), tell: Callable[[int], None] = lambda _: None) -> Report:
+    """All findings about `evidence.path`; `only` restricts to rule codes. AuditError when nothing is readable.
+
+    tell: told after each rule that one more is done.
+    """
     submission = evidence.submission  # a path that cannot be read at all is an error, not a finding
     findings: list[Finding] = []
     for one in all_rules():
         if not only or one.code in only:
             findings += run_rule(one, evidence)
+            tell(1)
     scores = scores_of(submission.claim)
     claimed = float(scores[0].bpb) if scores else None
     tops = [metric for log in submission.logs if (metric := headline(log, submission))]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .aside import write_aside
 from .command_line import FINDINGS, GOOD, place, run_line
 from .errors import AuditError
+from .progress import Progress
 
 if TYPE_CHECKING:
     from .finding import Report
@@ -120,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
             raise AuditError(
                 f"--only {code}: a behaviour probe needs a scorer to call. Try: pglab audit --explain {code}"
             )
+    tell = Progress("auditing", "rules", len(options.paths) * len(only or known))
     reports: list[Report] = []
     left_out: list[str] = []
     for path in options.paths:
@@ -135,11 +137,13 @@ def run(options: argparse.Namespace) -> int:
             options.allow_limits_only,
         )
         try:
-            reports.append(audit(evidence, only))
+            reports.append(audit(evidence, only, tell))
         except AuditError as error:  # one path without anything to audit keeps nobody from the reports of the others
             if len(options.paths) == 1:
                 raise
             left_out.append(str(error))
+        finally:
+            tell.wipe()
     if not reports:
         raise AuditError(" ".join(left_out))
     _named(options, reports)

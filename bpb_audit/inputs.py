@@ -6,13 +6,13 @@ once for an audit and kept, as a dozen rules read from it.
 """
 
 import re
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from .errors import AuditError
 from .evidence import Evidence
+from .progress import Progress
 from .shard_reader import Stream, find_shards, find_sidecars, open_stream
 from .survey import Plan, Survey, run
 from .tokenizer_files import find_table, find_tokenizer, open_tokenizer
@@ -149,13 +149,11 @@ def _recount(evidence: Evidence) -> Recount | None:
             "the sidecar belongs to other shards. Write both in one export."
         )
     plan = Plan(inputs.stream, inputs.vocabulary, inputs.table, inputs.sidecar, inputs.docs, inputs.bos)
-    return Recount(inputs, run(plan, _progress if sys.stderr.isatty() else None))
-
-
-def _progress(done: int, total: int) -> None:
-    """One line on a terminal's standard error, wiped at the end."""
-    line = f"recounting: {done:,} of {total:,} tokens" if done < total else ""
-    print(f"\r{line:<60}", end="\r", file=sys.stderr, flush=True)
+    tell = Progress("recounting", "tokens", inputs.stream.total)
+    try:
+        return Recount(inputs, run(plan, tell))
+    finally:
+        tell.wipe()
 
 
 def recount(evidence: Evidence) -> Recount | None:

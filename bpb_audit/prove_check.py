@@ -59,8 +59,11 @@ def numbers_of(words: str, most: int) -> np.ndarray:
     return np.array(sorted(found))
 
 
-def check(asked: Asked, tell: Progress = lambda _: None) -> tuple[Report, list[str]]:
-    """Restore and compare; the report, and what is wrong (nothing: the proof holds). Raises AuditError, OSError."""
+def check(asked: Asked, tell: Progress = lambda _: None, expect: Progress = lambda _: None) -> tuple[Report, list[str]]:
+    """Restore and compare; the report, and what is wrong (nothing: the proof holds). Raises AuditError, OSError.
+
+    expect: told how many tokens there are to decode. tell: told whenever some more are decoded.
+    """
     begun = time.perf_counter()
     proof = ProofFile(asked.proof)
     for unit in range(proof.header.units):
@@ -95,6 +98,7 @@ def check(asked: Asked, tell: Progress = lambda _: None) -> tuple[Report, list[s
 
     with Scorers(start) as scorers:
         work = Restoring(proof, scorers, vocabulary, wanted, tell, workers_for(asked.workers))
+        expect(work.targets)
         raw_ones = _raw(asked.docs, numbers)
         at = -1
         for number, raw in work.documents():

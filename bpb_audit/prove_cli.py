@@ -9,10 +9,9 @@ Exit status: 0 written, or restored and equal; 1 the proof does not hold; 2 coul
 
 import argparse
 import json
-import sys
-import time
 
 from .command_line import FINDINGS, GOOD, leave_output, place, run_line
+from .progress import Progress
 
 MOST = 1 << 20
 
@@ -85,27 +84,6 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-class Progress:
-    """Tokens done, one line on a terminal's standard error."""
-
-    def __init__(self) -> None:
-        self.done, self.shown, self.begun = 0, 0.0, time.monotonic()
-
-    def __call__(self, tokens: int) -> None:
-        self.done += tokens
-        now = time.monotonic()
-        if sys.stderr.isatty() and now > self.shown + 0.5:
-            self.shown = now
-            rate = self.done / max(now - self.begun, 1e-9)
-            print(
-                f"\r{self.done:,} tokens coded or decoded, {rate:,.0f} a second  ", end="", file=sys.stderr, flush=True
-            )
-
-    def wipe(self) -> None:
-        if self.shown:
-            print("\r" + " " * 70, end="\r", file=sys.stderr, flush=True)
-
-
 def run(options: argparse.Namespace) -> int:
     """Do what was asked. Raises AuditError or OSError for what cannot be run."""
     from .prove_check import Asked, check
@@ -122,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
     choice = Choice(
         options.artifact, options.scorer, options.command, path, options.length, options.dtype, options.device
     )
-    tell, wrong = Progress(), list[str]()
+    tell, wrong = Progress("proving", "tokens"), list[str]()
     try:
         if options.verb == "write":
             windows = options.windows if options.windows is not None else 300 * (path == "replay")
@@ -141,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
                     options.workers,
                 ),
                 tell,
+                tell.expect,
             )
         else:
             asked = Asked(
@@ -154,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
                 options.out,
                 options.workers,
             )
-            report, wrong = check(asked, tell)
+            report, wrong = check(asked, tell, tell.expect)
     finally:
         tell.wipe()
     if options.json:

@@ -52,6 +52,9 @@ class Restoring:
                     mine = range(first, int(mine[-1]) + 1)
             self.needed.append(mine)
         self.lanes = _lanes(proof, self.needed)
+        self.targets = sum(
+            place.tokens[row] for place, rows in zip(proof.places, self.lanes, strict=True) for row in rows
+        )
 
     def documents(self) -> Iterator[tuple[int, bytes]]:
         """(number in the proof, raw UTF-8) of each document wanted, and of those that had to be decoded for them.

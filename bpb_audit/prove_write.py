@@ -51,8 +51,11 @@ class Wish:
     workers: int = 0
 
 
-def write(wish: Wish, tell: Progress = lambda _: None) -> Report:
-    """Write a proof; returns what it came to. Raises AuditError or OSError."""
+def write(wish: Wish, tell: Progress = lambda _: None, expect: Progress = lambda _: None) -> Report:
+    """Write a proof; returns what it came to. Raises AuditError or OSError.
+
+    expect: told how many tokens there are to code. tell: told whenever some more are coded.
+    """
     begun = time.perf_counter()
     if wish.out.is_dir():
         raise AuditError(f"{wish.out}: is a folder, wanted the name of a file to write. Try: {wish.out / 'proof.pgp'}")
@@ -65,12 +68,14 @@ def write(wish: Wish, tell: Progress = lambda _: None) -> Report:
     rows = 0 if own else rows_for(len(text.tokens) - 1, wish.rows or MOST_ROWS, workers)
     with wish.choice.start(rows, len(text.vocabulary)) as scorer:
         layout, header = _plan(wish, text, scorer)
+        passes = 1 if scorer.hello.bulk else 2  # of steps; a quick pass over windows is not counted beside them
 
     def start() -> Scorer:
         return wish.choice.start(header.rows, header.vocab, header.context)
 
     with Scorers(start) as scorers, Scorers(start) as judges:
-        work = _Work(wish, text, layout, header, scorers, judges, tell)
+        work = _Work(wish, text, layout, header, scorers, judges, tell, passes)
+        expect((header.tokens - 1) * passes)
         parts = list(in_order(work.jobs(), work.unit, workers, work.stop))
     full = sum(part.meta["nats"] for part in parts)
     header = replace(header, nats=full, tail_nats=sum(part.meta["tail_nats"] for part in parts))
@@ -163,7 +168,9 @@ class _Work:
         scorers: Scorers,
         judges: Scorers,
         tell: Progress,
+        passes: int,
     ) -> None:
+        self.passes = passes
         self.wish, self.text, self.layout, self.header, self.tell = wish, text, layout, header, tell
         self.scorers, self.judges = scorers, judges
         self.rules = Rules(header.vocab, header.bos, header.context, header.by_document)
@@ -197,7 +204,7 @@ class _Work:
         place = self.folder / f"{number:06d}.part"
         found = self._found(place)
         if found is not None:
-            self.tell(int(starts[-1] - starts[0]))
+            self.tell(int(starts[-1] - starts[0]) * self.passes)
             return found
         tokens = [self.text.tokens[a : b + 1] for a, b in pairwise(starts)]
         coded, recoded, notes = self._coded(number, tokens)
@@ -251,7 +258,8 @@ class _Work:
         tables, first = Tables(self.header.vocab), number == 0
         with self.scorers.borrow() as scorer:
             bulk = scorer.hello.bulk
-            coded = code_unit(scorer, tables, self.rules, tokens, first, not bulk, self.tell)
+            tell = self.tell if not bulk or self.wish.windows else lambda _: None  # the steps that follow are told
+            coded = code_unit(scorer, tables, self.rules, tokens, first, not bulk, tell)
         with self.judges.borrow() as judge:
             if self.wish.windows and bulk:
                 return coded, 0, [self._compared(judge, number, tokens, coded)]

@@ -103,16 +103,15 @@ def key_of(text: str) -> str:
     return blake2b(loose(text).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def run(plan: Plan, progress: Callable[[int, int], None] | None = None) -> Survey:
+def run(plan: Plan, tell: Callable[[int], None] = lambda _: None) -> Survey:
     """The pass. Raises AuditError for damaged files; what merely disagrees is counted.
 
-    `progress(tokens done, tokens in all)` is called after each batch.
+    tell: told the tokens of each batch once it is done.
     """
     work = _Pass(plan)
     for batch in documents(plan.stream, plan.bos):
         work.add(batch)
-        if progress:
-            progress(work.found.tokens, plan.stream.total)
+        tell(len(batch.ids))
     found = work.found
     if plan.sidecar is not None:
         found.sidecar = int(found.sidecar_sums.sum())

@@ -7,12 +7,15 @@ a pattern for the claimed score and the sizes, and parse the script. It answers 
 """
 
 import ast
-import json as json_module
+import json
 import re
 import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+from pglab_report import Column, Plot, Report, Series, Table, Ways, show
 
 FOLDERS = 60
 SEEDS = (1337, 42, 7)
@@ -30,7 +33,7 @@ def make_folder(folder: Path) -> int:
     scores = {seed: 1.2244 + i / 1000 for i, seed in enumerate(SEEDS)}
     claim = {"author": "a", "github_id": "a", "name": "n", "blurb": "b", "date": "2026-03-18", "val_loss": 2.07}
     claim |= {"val_bpb": sum(scores.values()) / 3, "bytes_total": 15_000_000 + size, "bytes_code": size}
-    (folder / "submission.json").write_text(json_module.dumps(claim), "utf-8")
+    (folder / "submission.json").write_text(json.dumps(claim), "utf-8")
     for seed, bpb in scores.items():
         steps = "".join(f"step:{i}/20000 train_loss:2.5 train_time:{i * 43}ms step_avg:43.5ms\n" for i in range(300))
         (folder / f"train_seed{seed}.log").write_text(
@@ -44,7 +47,7 @@ def make_folder(folder: Path) -> int:
 
 def peer(folder: Path) -> bool:
     """The plain way: files read whole, one pattern over each log, the script parsed; True when all three hold."""
-    claim = json_module.loads((folder / "submission.json").read_text("utf-8"))
+    claim = json.loads((folder / "submission.json").read_text("utf-8"))
     scores, totals = [], []
     for log in sorted(folder.glob("*.log")):
         text = log.read_text("utf-8")
@@ -55,16 +58,11 @@ def peer(folder: Path) -> bool:
     return abs(sum(scores) / len(scores) - claim["val_bpb"]) < 1e-6 and max(totals) < 16_000_000 and not network
 
 
-def bench(*, json: bool = False) -> int:
-    """Record folders checked a second, against a plain script that asks three questions.
-
-    Parameters
-    ----------
-    json
-        Print one JSON document.
-    """
+def bench(*, ways: Ways = Ways()) -> int:
+    """Check made folders of the size public ones have, by every rule, against a plain script of three questions."""
     from .check import check_folder
     from .errors import RecordError
+    from .progress import track
     from .rules import load_rules
 
     with tempfile.TemporaryDirectory(prefix="pglab-bench-") as place:
@@ -74,10 +72,10 @@ def bench(*, json: bool = False) -> int:
         held = [peer(folder) for folder in folders]
         plain = time.process_time() - start
         start = time.process_time()
-        reports = [check_folder(folder, quick=True) for folder in folders]
+        reports = [check_folder(folder, quick=True) for folder in track(folders, "every rule")]
         check = time.process_time() - start
         start, waited = time.process_time(), children()
-        for folder in folders:
+        for folder in track(folders, "and the auditor"):
             check_folder(folder)
         audit = time.process_time() - start + children() - waited
     if not all(held) or any(report.logged_bpb is None for report in reports):
@@ -94,15 +92,37 @@ def bench(*, json: bool = False) -> int:
         "mb_per_s": round(size / check / 1e6, 2),
         "times_the_peer": round(check / plain, 2),
     }
-    if json:
-        print(json_module.dumps(answer, indent=1))
-    else:
-        print(
-            f"{FOLDERS} folders, {size:,} bytes, CPU time: {answer['rules']} rules {check:.2f} s "
-            f"({FOLDERS / check:.1f} folders a second), with the auditor {audit:.2f} s ({FOLDERS / audit:.1f} a "
-            f"second); a plain script of three questions {plain:.2f} s: the rules take {check / plain:.2f} times it."
-        )
-    return 0
+    return show(report_of(answer), ways)
+
+
+def report_of(answer: dict[str, Any]) -> Report:
+    """The bench's numbers as a table of three ways, with the ratio in a sentence. answer: as `--json` prints it."""
+    seconds = {
+        "a plain script, three questions": answer["peer_s"],
+        f"{answer['rules']} rules": answer["check_s"],
+        f"{answer['rules']} rules and the auditor": answer["check_with_auditor_s"],
+    }
+    rows = [
+        {"way": way, "cpu_s": spent, "rate": FOLDERS / spent, "times": spent / answer["peer_s"]}
+        for way, spent in seconds.items()
+    ]
+    columns = [
+        Column("way"),
+        Column("cpu_s", "CPU time", "s", ",.2f"),
+        Column("rate", "folders a second", "", ",.1f"),
+        Column("times", "of the plain script", "", ",.2f"),
+    ]
+    bars = Series("CPU time", (), list(seconds.values()), style="bars", names=list(seconds))
+    return Report(
+        f"{answer['folders']} record folders, {answer['bytes']:,} bytes",
+        [
+            f"{answer['rules']} rules take {answer['times_the_peer']:.2f} times the CPU time of a plain script of "
+            f"three questions, on the same folders in the same run: {answer['folders_per_s']:,.1f} folders a second."
+        ],
+        [Table("ways", "", columns, rows)],
+        [Plot("time", "CPU time for all folders", "seconds", "", [bars])],
+        data=answer,
+    )
 
 
 def children() -> float:

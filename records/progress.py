@@ -1,21 +1,22 @@
-"""A progress bar on stderr for work that takes seconds; nothing at all where stderr is no terminal."""
+"""How far work on many records is, on stderr; nothing at all where stderr is no terminal.
 
-from collections.abc import Iterable, Iterator, Sequence
+The auditor's line is used, so that its own (the recount of one folder) and this one never draw over each other.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
+
+from bpb_audit.progress import Progress
 
 T = TypeVar("T")
 
 
-def track(items: Sequence[T], what: str) -> Iterable[T]:
-    """The items, with a bar that says `what`, how many of how many, and the time left."""
-    from rich.console import Console
-    from rich.progress import track as rich_track
-
-    console = Console(stderr=True)
-    if not console.is_terminal or len(items) < 4:
-        return items
-    return _shown(rich_track(items, description=what, console=console, transient=True))
-
-
-def _shown(items: Iterable[T]) -> Iterator[T]:
-    yield from items
+def track(items: Sequence[T], what: str, unit: str = "records") -> Iterator[T]:
+    """The items, with a line that says `what`, how many of how many, the rate and the time left."""
+    tell = Progress(what, unit, len(items))
+    try:
+        for item in items:
+            yield item
+            tell(1)
+    finally:
+        tell.wipe()

@@ -17,9 +17,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bpb_audit.progress import Progress
 
 from .errors import RecordError
 from .script_reader import read_source
@@ -50,12 +54,23 @@ config = script.layered_config(script.RECIPE, os.environ)
 text = script.read_validation(config)
 ranks = script.open_ranks(config, {})
 model = script.GPT(config).to(ranks.device)
+if hasattr(model, "compute_dtype") and hasattr(ranks, "dtype"):
+    model.compute_dtype = ranks.dtype  # scored as the run scored it
 log = types.SimpleNamespace(line=lambda *words, **more: None)
-sums, seconds = script.score_file(pathlib.Path(artifact), "proof", model, config, text, ranks, log)
-print("PROOF " + json.dumps({
-    "nats": sums.nats, "tokens": sums.tokens, "bytes_raw": sums.bytes_raw, "bytes_table": sums.bytes_table,
-    "val_loss": sums.val_loss, "bpb_raw": sums.bpb_raw, "bpb_table": sums.bpb_table, "seconds": seconds,
-    "python": sys.version.split()[0], "device": str(ranks.device)}))
+done, total = [0], 1  # the tokens that went in, for the progress of who waits
+if hasattr(text, "tokens"):
+    total = len(text.tokens)
+if hasattr(model, "tok_emb"):
+    def count(module, given):
+        done[0] += given[0].numel()
+        pathlib.Path("../done").write_text(f"{min(done[0], total)} {total}")
+    model.tok_emb.register_forward_pre_hook(count)
+told = script.score_file(pathlib.Path(artifact), "proof", model, config, text, ranks, log)
+if isinstance(told, tuple):  # a script bundled before 2026-11-21 gives sums and seconds
+    sums, seconds = told
+    names = ("nats", "tokens", "bytes_raw", "bytes_table", "val_loss", "bpb_raw", "bpb_table")
+    told = {name: getattr(sums, name) for name in names} | {"seconds": seconds}
+print("PROOF " + json.dumps({**told, "python": sys.version.split()[0], "device": str(ranks.device)}))
 """
 
 
@@ -87,6 +102,43 @@ def sandbox_works() -> bool:
     """True when bubblewrap is installed and may make its namespaces here."""
     words = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"]
     return bool(shutil.which("bwrap")) and subprocess.run(words, capture_output=True, timeout=10).returncode == 0
+
+
+def short(place: Path) -> str:
+    """The first bytes of a regular file that a stranger may have put there: no link, no pipe. Raises OSError."""
+    file = os.open(place, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        return os.read(file, 40).decode("ascii", "replace")
+    finally:
+        os.close(file)
+
+
+def scored(words: list[str], alone: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+    """Run the driver in the copy `alone`: (exit status, stdout, stderr). Raises RecordError when it takes too long."""
+    tell, seen = Progress("scoring the folder alone", "tokens"), 0
+    child = subprocess.Popen(
+        words, cwd=alone, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    )
+    end = time.monotonic() + SECONDS
+    try:
+        while True:
+            try:
+                out, err = child.communicate(timeout=0.5)
+                return child.returncode, out, err
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > end:
+                    raise RecordError(f"the lone folder did not score within {SECONDS} s. Use fewer shards.") from None
+            with suppress(OSError, ValueError):  # not written yet, or half written
+                now, total = map(int, short(alone.parent / "done").split())
+                if not seen:
+                    tell.expect(total)
+                tell(max(now - seen, 0))
+                seen = max(now, seen)
+    finally:
+        tell.wipe()
+        if child.poll() is None:
+            child.kill()
+            child.communicate()
 
 
 def prove(folder: Path, artifact: str, shards: Path, config: Path | None = None, trusted: bool = False) -> Proof:
@@ -122,20 +174,10 @@ def prove(folder: Path, artifact: str, shards: Path, config: Path | None = None,
             environment["PGLAB_CONFIG"] = str(config.resolve())
         prefix = sandbox(Path(place), root) if held else []
         words = json.dumps([LAB, artifact, str(root)])
-        try:
-            done = subprocess.run(
-                [*prefix, sys.executable, "-I", "-c", DRIVER, words],
-                cwd=alone,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise RecordError(f"the lone folder did not score within {SECONDS} s. Use fewer shards.") from error
-    found = [line for line in done.stdout.splitlines() if line.startswith("PROOF ")]
-    if done.returncode or not found:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise RecordError(f"the folder alone cannot score: {last}. What it needs must be in the folder.")
+        status, out, err = scored([*prefix, sys.executable, "-I", "-c", DRIVER, words], alone, environment)
+    found = [line for line in out.splitlines() if line.startswith("PROOF ")]
+    if status or not found:
+        last = (err.strip().splitlines() or ["it said nothing"])[-1]
+        raise RecordError(f"the folder alone cannot score: {last.rstrip('.')}. What it needs must be in the folder.")
     how = "bubblewrap: no network, read-only files, the lab hidden" if held else "trusted, not held: no bubblewrap"
     return Proof(json.loads(found[-1][6:]), f"{how}; isolated Python")

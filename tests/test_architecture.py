@@ -17,7 +17,7 @@ ROOMS = {  # room -> rooms it may import
     "records": {"bpb_audit"},
 }
 DOORS = {path.name: set() for path in sorted(ROOT.glob("pglab*.py"))}  # top-level modules: rooms are loaded by name
-DOORS["pglab.py"] = DOORS["pglab_prove.py"] = {"bpb_audit"}
+DOORS["pglab.py"] = DOORS["pglab_prove.py"] = DOORS["pglab_bench_audit.py"] = {"bpb_audit"}
 LEAF = "pglab_report"  # the reporting layer: imports no room; any room but the auditor may use it
 TORCH_ON_USE = {"compress/torch_file.py", "pglab_doctor.py"}  # inside functions only; `model` may import it at the top
 

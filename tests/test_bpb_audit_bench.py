@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+import pglab
 from bpb_audit.bench import bench, by_decoding, by_token, measure, synthetic
 from bpb_audit.errors import AuditError
 from bpb_audit.shard_reader import find_shards, open_stream
 from tests.audit_makers import DOCS, greedy, model_bytes, plain_pieces, write_set
 
 
-def test_the_three_ways_agree_on_made_up_documents(capsys) -> None:
-    assert bench(tokens=20_000, json=True) == 0
-    result = json.loads(capsys.readouterr().out)
+def test_the_three_ways_agree_on_made_up_documents() -> None:
+    result = bench(tokens=20_000)
     assert len(set(result["sampled_bytes"].values())) == 1
     assert set(result["ratios"]) == {
         "decode + encode / table path",
@@ -22,20 +22,24 @@ def test_the_three_ways_agree_on_made_up_documents(capsys) -> None:
     }
 
 
-def test_the_table_names_every_way(capsys) -> None:
-    assert bench(tokens=20_000) == 0
+def test_the_table_names_every_way(tmp_path: Path, capsys) -> None:
+    page = tmp_path / "a.html"
+    assert pglab.run(["bench", "audit", "--tokens", "20000", "--out", str(page)]) == 0
     out = capsys.readouterr().out
-    for word in ("table path", "decode + encode", "per token", "wanted at least 20", "wanted at most 2"):
+    for word in ("table path", "decode + encode", "per token", "at least 20", "at most 2"):
         assert word in out
+    assert "<svg" in page.read_text("utf-8")
+    assert pglab.run(["bench", "audit", "--tokens", "20000", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tables"]["ways"]["rows"]
 
 
-def test_real_shards_are_measured_with_their_tokenizer(tmp_path: Path, capsys) -> None:
+def test_real_shards_are_measured_with_their_tokenizer(tmp_path: Path) -> None:
     pieces = plain_pieces()
     folder = write_set(tmp_path, DOCS * 20, greedy(pieces), model_bytes(pieces))
-    assert bench(shards=folder, docs=folder / "docs.jsonl") == 0
+    assert bench(folder, folder / "docs.jsonl")["tokens"] > 0
     (folder / "tokenizer.model").unlink()
     with pytest.raises(AuditError, match="tokenizer"):
-        bench(shards=folder)
+        bench(folder)
 
 
 def test_a_total_that_differs_stops_the_bench(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pglab_report import Ways
 from records.bench import bench, make_folder
 from records.evidence import Case
 from records.folder import open_folder
@@ -19,7 +20,8 @@ def test_a_made_folder_is_of_real_size(tmp_path):
 
 @pytest.mark.slow
 def test_the_bench_measures(capsys):
-    assert bench(json=True) == 0
+    assert bench(ways=Ways(json=True)) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["folders"] == 60
     assert told["folders_per_s"] > 1
+    assert told["tables"]["ways"]["rows"][0]["way"] == "a plain script, three questions"

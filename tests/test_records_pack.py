@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import pglab
 import records
 from records.errors import RecordError
 from records.pack import READABLE, inspect, pack_record, self_extracting
@@ -181,3 +182,24 @@ def test_a_folder_without_a_script_gets_the_bundlers(record, tmp_path):
 def test_a_record_is_never_bundled_again(record, tmp_path):
     with pytest.raises(RecordError, match="never bundled again"):
         pack_record(record, tmp_path / "out", recipe="tour")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sandbox_works(), reason="bubblewrap does not work here")
+def test_a_record_as_the_lab_makes_it_scores_alone(tmp_path, capsys):
+    pytest.importorskip("torch")
+    from tests.proof_makers import tiny_tour
+
+    home = tiny_tour(tmp_path)
+    record = tmp_path / "2026-11-21_Tiny"
+    record.mkdir()
+    train, shards = home / "train", home / "shards"
+    assert pglab.run(f"model bundle --recipe baseline --out {record}/train_gpt.py".split()) == 0
+    assert pglab.run(f"model eval {train}/final_model.pgc --shards {shards} --json".split()) == 0
+    score = json.loads("{" + capsys.readouterr().out.partition("{")[2])
+    (record / "submission.json").write_text(json.dumps({"val_bpb": score["bpb_table"]}))
+    line = f"record pack {record} --out {tmp_path}/out --artifact {train}/final_model.pgc --shards {shards} --json"
+    assert pglab.run([*line.split(), "--config", f"{train}/config.json"]) == 0
+    told = json.loads(capsys.readouterr().out)["proof"]
+    assert told["reproduced"]
+    assert told["bpb_raw"] == pytest.approx(score["bpb_raw"], abs=1e-9)
