@@ -241,7 +241,7 @@ class GPT(nn.Module):
         for place, index in enumerate(self.order):
             later = place - self.early
             if later >= 0 and kept:
-                x = x + self.skip_weights[later].to(x.dtype) * kept.pop()
+                x = self.rejoined(x, kept.pop(), self.skip_weights[later])
             block = self.blocks[index]
             assert isinstance(block, Block)
             x = run(block, x)
@@ -250,6 +250,10 @@ class GPT(nn.Module):
             if later < 0:
                 kept.append(x)
         return x
+
+    def rejoined(self, x: Tensor, kept: Tensor, scale: Tensor) -> Tensor:
+        """The stream with what an early pass kept, weighted. `(B, T, C)` twice, `(C,)`."""
+        return x + scale.to(x.dtype) * kept
 
     def logits(self, ids: Tensor) -> Tensor:
         """Soft-capped float32 logits. int64 `(B, T)` -> `(B, T, V)`."""

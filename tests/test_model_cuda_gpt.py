@@ -1,0 +1,110 @@
+"""The GPU's model is the ordinary GPT: same loss and gradients with every switch, judged in float64 on a CPU.
+
+Here its passes over memory are PyTorch's; the kernels that take their place are held to them in test_model_kernels.py.
+"""
+
+import pytest
+import torch
+
+import model.cuda_head as cuda_head
+from model.config import RunConfig
+from model.cuda_gpt import CudaGPT
+from model.cuda_plain import PlainOps
+from model.gpt import GPT
+
+TINY = {"vocab_size": 37, "num_layers": 5, "model_dim": 24, "num_heads": 6, "num_kv_heads": 2, "mlp_mult": 3}
+SHAPES = {
+    "odd layers, groups of three": TINY,
+    "even layers, one kv head": TINY | {"num_layers": 2, "num_kv_heads": 1, "mlp_mult": 2},
+    "one layer, as many kv heads": TINY | {"num_layers": 1, "num_kv_heads": 6},
+    "untied": TINY | {"tie_embeddings": False},
+    "partial rotary, leaky, scaled by depth": TINY | {"rope_dims": 2, "relu_slope": 0.5, "depth_scale": True},
+    "parallel blocks": TINY | {"parallel_from": 3, "depth_scale": True},
+    "heads with extras": TINY | {"exclusive_last": 2, "gate_width": 4, "value_residual": True, "depth_scale": True},
+    "loops and smear": TINY
+    | {"loop_repeats": 1, "loop_start": 1, "loop_end": 3, "loop_adapters": True, "smear_width": 5},
+    "other constants": TINY | {"rope_base": 500.0, "logit_softcap": 3.0, "qk_gain_init": 4.0},
+}
+
+
+def pair(shape: dict[str, object], dtype: torch.dtype) -> tuple[GPT, CudaGPT, torch.Tensor, torch.Tensor]:
+    """The ordinary and the GPU's model with equal weights, none at a special value, and a batch."""
+    config = RunConfig(train_seq_len=12, train_batch_tokens=60, micro_batches=1, **shape)  # type: ignore[arg-type]
+    torch.manual_seed(3)
+    plain = GPT(config).double()
+    with torch.no_grad():
+        for p in plain.parameters():
+            p.add_(torch.randn_like(p) * 0.3)
+    fast = CudaGPT(config, PlainOps()).to(dtype)
+    fast.load_state_dict(plain.state_dict())
+    for model in (plain, fast):  # turning back is only exact for tables whose cos^2 + sin^2 is 1
+        model.rotary_dtype = torch.float64
+    tokens = torch.randint(0, config.vocab_size, (5, 13))
+    return plain.to(dtype), fast, tokens[:, :-1], tokens[:, 1:]
+
+
+def gradients(model: GPT, x: torch.Tensor, y: torch.Tensor) -> tuple[float, dict[str, torch.Tensor]]:
+    loss = model(x, y)
+    (loss * 0.3).backward()
+    return loss.item(), {n: p.grad for n, p in model.named_parameters() if p.numel() and p.grad is not None}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_loss_and_gradients_are_those_of_the_ordinary_model(shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_head, "PIECE_LOGITS", 7 * 37)  # pieces that divide the 60 rows badly
+    plain, fast, x, y = pair(shape, torch.float64)
+    (loss, wanted), (found_loss, found) = gradients(plain, x, y), gradients(fast, x, y)
+    assert found_loss == pytest.approx(loss, rel=1e-13)
+    assert found.keys() == wanted.keys()
+    for name, grad in wanted.items():
+        torch.testing.assert_close(found[name], grad, rtol=1e-9, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_a_bfloat16_stream_is_no_less_exact() -> None:
+    """On a GPU the ordinary model's stream is bfloat16; over all shapes, this one is no further from the truth."""
+    far = {GPT: 0.0, CudaGPT: 0.0}
+    for shape in SHAPES.values():
+        truth_loss, truth = gradients(*pair(shape, torch.float64)[0:1], *pair(shape, torch.float64)[2:])
+        *models, x, y = pair(shape, torch.float32)
+        for model in models:
+            model.tok_emb.weight.data = model.tok_emb.weight.data.bfloat16()
+            with torch.autocast("cpu", torch.bfloat16):
+                loss, found = gradients(model, x, y)
+            assert loss == pytest.approx(truth_loss, rel=0.01)
+            apart = [float((found[n].double() - g).norm() / g.norm()) for n, g in truth.items()]
+            far[type(model)] += sum(apart) / len(apart) / len(SHAPES)
+    assert far[CudaGPT] < far[GPT] < 0.1
+
+
+def test_a_second_micro_batch_adds_and_evaluation_is_the_ordinary_one() -> None:
+    plain, fast, x, y = pair(TINY, torch.float64)
+    for model in (plain, fast):
+        (model(x[:3], y[:3]) * 0.6).backward()
+        (model(x[3:], y[3:]) * 0.4).backward()
+    for (name, p), q in zip(plain.named_parameters(), fast.parameters(), strict=True):
+        torch.testing.assert_close(q.grad, p.grad, rtol=1e-9, atol=1e-12, msg=name)
+    assert torch.equal(plain.nats(x, y), fast.nats(x, y))
+
+
+def test_rounding_in_the_loss_is_seen() -> None:
+    fast = pair(TINY, torch.float64)[1]
+    x, y = pair(TINY, torch.float64)[2:]
+    before = float(fast(x, y).detach())
+    for module in fast.modules():
+        if hasattr(module, "seen"):
+            module.seen = lambda weight: weight * 1.5
+    assert abs(float(fast(x, y).detach()) - before) > 1e-3
+
+
+def test_another_attention_takes_the_place_of_the_own() -> None:
+    fast = pair(TINY, torch.float64)[1]
+    x, y = pair(TINY, torch.float64)[2:]
+    seen = []
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        seen.append((tuple(q.shape), tuple(k.shape), tuple(v.shape)))
+        return torch.zeros_like(q)
+
+    fast.attention = attend
+    fast(x, y)
+    assert seen == [((5, 12, 6, 4), (5, 12, 2, 4), (5, 12, 2, 4))] * 5
