@@ -2,8 +2,10 @@
 
 A gradient matrix has a few large singular values that drown the rest. Five steps of a Newton-Schulz iteration push
 all of them towards one, by matrix products alone. Matrices of one shape are stacked and go through the iteration
-together, which saves most of its cost for small models; with several ranks each takes its share of the matrices and
-the updates are summed. Momenta are kept by every rank, so that any rank's state is the whole state.
+together, which saves most of its cost for small models; with several ranks each takes its share of the matrices, and
+gets the others' updates while it works on the next shape. Momenta are kept by every rank, so that any rank's state is
+the whole state. Everything else is done to all matrices by one call, so a GPU is given some 80 pieces of work for the
+baseline's 54 matrices, not some 1,400, and is never waited for.
 
 Source: Jordan, "Muon: an optimizer for hidden layers" (2024), with the challenge's coefficients.
 """
@@ -72,40 +74,81 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """One update of every parameter that has a gradient. Waits for nothing but other ranks, and that at the end."""
         together = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         rank, world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             if not params:
                 continue
-            pushed = []
-            for p in params:
-                if "momentum_buffer" not in self.state[p]:
-                    self.state[p]["momentum_buffer"] = torch.zeros_like(p.grad)
-                momenta = self.state[p]["momentum_buffer"]
-                momenta.mul_(group["momentum"]).add_(p.grad)
-                push = p.grad.add(momenta, alpha=group["momentum"])
-                pushed.append(torch.nn.functional.normalize(push, dim=1) if self.row_norm else push)
+            pushed = self.push([p.grad for p in params if p.grad is not None], params, group["momentum"])
             kinds: dict[tuple[int, int], list[int]] = {}
             for i, p in enumerate(params):
                 kinds.setdefault((min(p.shape), max(p.shape)), []).append(i)
-            updates = [torch.empty(0)] * len(params)
-            flat = torch.zeros(sum(p.numel() for p in params), dtype=self.dtype, device=params[0].device)
-            for i, piece in enumerate(flat.split([p.numel() for p in params])):
-                updates[i] = piece.view_as(params[i])
+            shares, offset = [], 0
             for members in kinds.values():
-                mine = [i for n, i in enumerate(members) if n % world == rank]
-                if not mine:
-                    continue
-                wide = [pushed[i].mT if pushed[i].size(0) > pushed[i].size(1) else pushed[i] for i in mine]
-                done = orthogonalised(torch.stack(wide), group["steps"], self.dtype, self.table)
-                for i, update in zip(mine, done, strict=True):
-                    tall = params[i].size(0) / params[i].size(1)
-                    updates[i].copy_(update.mT if tall > 1 else update).mul_(max(1.0, tall) ** 0.5)
-            if together:
-                dist.all_reduce(flat)
-            for p, update in zip(params, updates, strict=True):
-                if group["weight_decay"]:
-                    p.mul_(1.0 - group["lr"] * group["weight_decay"])
-                p.add_(update.to(p.dtype), alpha=-group["lr"])
+                shares.append(Share([pushed[i] for i in members], rank, world, offset, self.dtype))
+                shares[-1].work(group["steps"], self.table, self.row_norm)
+                offset += len(members)  # so that the ranks that got one more are others for the next shape
+            if group["weight_decay"]:
+                torch._foreach_mul_(params, 1.0 - group["lr"] * group["weight_decay"])
+            for members, share in zip(kinds.values(), shares, strict=True):
+                own = [params[i] for i in members]
+                torch._foreach_add_(own, share.updates(own[0].dtype), alpha=-group["lr"])
+
+    def push(self, grads: list[Tensor], params: list[Tensor], momentum: float) -> list[Tensor]:
+        """What is to be made orthogonal, a matrix a parameter; momenta move on."""
+        for p in params:
+            if "momentum_buffer" not in self.state[p]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        momenta = [self.state[p]["momentum_buffer"] for p in params]
+        torch._foreach_mul_(momenta, momentum)
+        torch._foreach_add_(momenta, grads)
+        return list(torch._foreach_add(grads, momenta, alpha=momentum))
+
+
+class Share:
+    """Matrices of one shape, up to transposition, of which this rank makes its part orthogonal.
+
+    Matrix n belongs to rank (n + offset) mod world. The others' parts come by an exchange that runs while the next
+    shape is worked on.
+    """
+
+    def __init__(self, pushed: list[Tensor], rank: int, world: int, offset: int, dtype: torch.dtype) -> None:
+        self.pushed, self.rank, self.world, self.offset, self.dtype = pushed, rank, world, offset, dtype
+        self.exchange: dist.Work | None = None
+
+    def work(self, steps: int, table: Coefficients, row_norm: bool) -> None:
+        """This rank's part, and the exchange begins."""
+        mine = [p for n, p in enumerate(self.pushed) if (n + self.offset) % self.world == self.rank]
+        if row_norm:
+            mine = [torch.nn.functional.normalize(p, dim=1) for p in mine]
+        wide = [p.mT if p.size(0) > p.size(1) else p for p in mine]
+        done = orthogonalised(torch.stack(wide), steps, self.dtype, table) if wide else None  # (mine, R, C)
+        if self.world == 1:
+            assert done is not None
+            self.all = done[None]
+            return
+        first = self.pushed[0]
+        slots = -(-len(self.pushed) // self.world)
+        own = torch.zeros(slots, *sorted(first.shape), dtype=self.dtype, device=first.device)
+        if done is not None:
+            own[: len(done)] = done
+        self.all = own.new_empty(self.world, *own.shape)
+        self.exchange = dist.all_gather(list(self.all.unbind()), own, async_op=True)
+
+    def updates(self, dtype: torch.dtype) -> list[Tensor]:
+        """Of each matrix, in order and in its own shape, of that dtype."""
+        if self.exchange is not None:
+            self.exchange.wait()
+        found = [self.all[(n + self.offset) % self.world, n // self.world] for n in range(len(self.pushed))]
+        out: dict[int, Tensor] = {}
+        for tall in (True, False):
+            places = [n for n, p in enumerate(self.pushed) if (p.size(0) > p.size(1)) == tall]
+            if not places:
+                continue
+            part = torch.stack([found[n] for n in places])
+            if tall:
+                part = part.mul_((part.size(2) / part.size(1)) ** 0.5).mT
+            out |= dict(zip(places, part.to(dtype).contiguous().unbind(), strict=True))
+        return [out[n] for n in range(len(found))]
