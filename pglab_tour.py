@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from rich.console import Console
 from rich.rule import Rule
 
 import pglab_tour_tables as tables
+from pglab_lock import held
 
 CHOSEN = "vocab/bpe1024"  # lossless: raw bytes and table bytes are the same number, so the score needs no excuse
 STOPPED = (130, 143, -2, -15)  # by an interrupt or a request to end
@@ -46,6 +48,8 @@ class Command:
     words: tuple[str, ...]
     makes: tuple[str, ...]  # files, relative to the run folder, that are there once it is done
     keeps: str = ""
+    anew: str = ""  # pattern of folders that it will not write into again: removed before it is done a second time
+    resumes: bool = False  # what it left unfinished it goes on with
 
     def __str__(self) -> str:
         return shlex.join(["pglab", *self.words]) + (f" > {self.keeps}" if self.keeps else "")
@@ -61,9 +65,9 @@ class Station:
     show: Callable[[Path, Console], str]  # prints the table; returns one sentence
 
 
-def command(line: str, *makes: str, keeps: str = "") -> Command:
+def command(line: str, *makes: str, keeps: str = "", anew: str = "", resumes: bool = False) -> Command:
     """A Command from the line one would type (without `pglab`)."""
-    return Command(tuple(shlex.split(line)), (*makes, *([keeps] if keeps else [])), keeps)
+    return Command(tuple(shlex.split(line)), (*makes, *([keeps] if keeps else [])), keeps, anew, resumes)
 
 
 def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
@@ -87,7 +91,8 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
 
     def train(_: Path) -> Iterator[Command]:
         line = f"model train --recipe tour --shards shards --out train --seconds {seconds} --ranks {ranks}"
-        yield command(line, "train/train.log", "train/final_model.pgc", "train/checkpoint/model.safetensors")
+        made = ("train/train.log", "train/final_model.pgc", "train/checkpoint/model.safetensors")
+        yield command(line, *made, anew="train", resumes=True)
 
     def codecs(_: Path) -> Iterator[Command]:
         yield command("codec sweep train/checkpoint/model.safetensors --json", keeps="codecs.json")
@@ -101,7 +106,8 @@ def stations(docs: str, seconds: int, ranks: int) -> list[Station]:
         day = date.fromtimestamp((run / "train/train.log").stat().st_mtime).isoformat()  # the day it was trained
         folder = f"records/{day}_Tour"
         line = f"record new Tour --track non-record --run train --out records --date {day}"
-        yield command(line, f"{folder}/submission.json", f"{folder}/train_gpt.py")
+        made = (f"{folder}/submission.json", f"{folder}/train_gpt.py")
+        yield command(line, *made, anew="records/????-??-??_Tour")
         evidence = "--docs corpus/docs.jsonl --shards shards"
         yield command(f"record check {folder} {evidence} --json", keeps="check.json")
 
@@ -177,17 +183,18 @@ class Ledger:
 @contextlib.contextmanager
 def alone_in(run: Path) -> Iterator[None]:
     """Hold the run folder for this tour; a second one is told so instead of mixing its files in."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # not a system with file locks; go without
+
+    def leave() -> None:
+        raise TourError(f"{run}: another tour is at work in this folder. Wait for it, or pass --out.")
+
+    with held(run / ".lock", leave):
         yield
-        return
-    with (run / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TourError(f"{run}: another tour is at work in this folder. Wait for it, or pass --out.") from None
-        yield
+
+
+def clear(run: Path, made: Command) -> None:
+    """Remove what an earlier tour left in a command's place: what it was made from has changed."""
+    for folder in run.glob(made.anew) if made.anew else []:
+        shutil.rmtree(folder)
 
 
 def run_and_let_leave(argv: list[str], run: Path, out: Any) -> int:
@@ -260,6 +267,8 @@ def tour(*, out: Path = Path("runs/tour"), docs: Path | None = None, seconds: in
             for made in station.commands(out):
                 console.print(f"$ {made}", markup=False, soft_wrap=True)
                 if fresh or not ledger.is_done(made):  # what follows a fresh command is stale
+                    if fresh or str(made) in ledger.rows or not made.resumes:
+                        clear(out, made)
                     status, took = run_command(made, out)
                     ledger.write(made, took, status)
                     fresh = True

@@ -115,8 +115,12 @@ def proof(run: Path, console: Console) -> str:
     )
     if it["wrong"]:
         return f"the proof does not hold: {it['wrong'][0]}"
+    unchecked = it.get("unchecked", [])
+    for one in unchecked:
+        console.print(Text(f"  UNCHECKED {one}"))
     part = f"{it['documents']} of {it['population']} documents of " if it["documents"] < it["population"] else ""
-    return f"{part}the validation text restored from {size:,} bytes: bpb_proved {it['bpb_proved']:.4f}."
+    proved = f"bpb_proved {it['bpb_proved']:.4f}; {len(unchecked)} UNCHECKED."
+    return f"{part}the validation text restored from {size:,} bytes: {proved}"
 
 
 def verdicts(console: Console, findings: list[dict[str, Any]]) -> str:

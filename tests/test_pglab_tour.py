@@ -163,14 +163,44 @@ def test_a_large_validation_text_is_proved_by_a_sample(size: int, sample: str, t
 
 def test_the_proofs_sentence_says_what_came_back(tmp_path: Path) -> None:
     said = {"bits": 936_160, "raw_bytes": 610_576, "bpb_proved": 1.533241, "split": {"evaluated": 931_769.0}}
-    said |= {"wrong": [], "documents": 14, "population": 14}
+    said |= {"wrong": [], "documents": 14, "population": 14, "unchecked": ["what the writer says."]}
     console = Console(file=io.StringIO())
 
     def sentence(**changes: object) -> str:
         (tmp_path / "proof.json").write_text(json.dumps(said | changes))
         return tables.proof(tmp_path, console)
 
-    assert sentence() == "the validation text restored from 117,020 bytes: bpb_proved 1.5332."
+    assert sentence() == "the validation text restored from 117,020 bytes: bpb_proved 1.5332; 1 UNCHECKED."
+    assert "UNCHECKED what the writer says." in console.file.getvalue()
     assert sentence(population=50).startswith("14 of 50 documents of the validation text restored")
     assert sentence(wrong=["document 3 differs"]) == "the proof does not hold: document 3 differs"
     assert sentence(split=None)
+
+
+def test_what_was_made_from_something_else_is_cleared_and_what_was_interrupted_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    (run / "train").mkdir(parents=True)
+    (run / "train/checkpoint").write_text("half of a training")
+    first = two_stations()[0]
+
+    def two(_: Path) -> Iterator[Command]:
+        yield command("--version", keeps="two.json", anew="train", resumes=True)
+
+    def made(run: Path) -> Iterator[Command]:
+        yield command("--version", keeps="three.json", anew="records/????-??-??_Tour")
+
+    def plan(*_: object) -> list[Station]:
+        return [first, *(Station(name, "", work, lambda run, console: "") for name, work in (("2", two), ("3", made)))]
+
+    monkeypatch.setattr(pglab_tour, "stations", lambda *_: plan()[:1])
+    tour(out=run)
+    monkeypatch.setattr(pglab_tour, "stations", plan)
+    (run / "records/2026-11-21_Tour").mkdir(parents=True)
+    tour(out=run)  # nothing before it changed: an interrupted training goes on
+    assert (run / "train/checkpoint").exists()
+    assert not (run / "records/2026-11-21_Tour").exists()
+    (run / "one.json").unlink()
+    tour(out=run)
+    assert not (run / "train").exists()

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from pglab_report import Ways
 
-runs = App(name="runs", help="Runs of a store: list them, look at one, set some beside each other.")
+runs = App(name="runs", help="Runs of a store: list them, look at one, set some beside each other, prune.")
 
 
 def run(
@@ -120,6 +120,42 @@ def compare(*names: str, store: Path = Path("runs"), ways: Ways = Ways()) -> int
     if not names:
         raise RunError("no run was named, so there is nothing to compare. See: pglab runs list")
     return show(compared([choose(name, store) for name in names]), ways)
+
+
+@runs.command
+def prune(
+    *,
+    store: Path = Path("runs"),
+    older_than: str = "",
+    keep: int | None = None,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    ways: Ways = Ways(),
+) -> int:
+    """Remove stages that no experiment refers to, and first the experiments that the options name.
+
+    An experiment goes when it is older than --older-than and not among the newest --keep; with one of the two, by that
+    one. What is running, and stages that others need or a command holds, stays. Trainings that stand alone stay, too.
+
+    Parameters
+    ----------
+    store
+        Folder of runs.
+    older_than
+        Age since the experiment's end, such as 30d, 12h or 2w.
+    keep
+        How many of the newest experiments stay.
+    dry_run
+        Remove nothing; say what would go.
+    """
+    from pglab_report import show
+
+    from .errors import RunError
+    from .prune import age_of
+    from .prune import prune as pruned
+
+    if keep is not None and keep < 0:
+        raise RunError(f"--keep {keep}: wanted 0 or more.")
+    return show(pruned(store, age_of(older_than) if older_than else None, keep, dry_run), ways)
 
 
 def watch(place: Path, /, *, every: float = 1.0, once: Annotated[bool, Parameter(negative=())] = False) -> int:

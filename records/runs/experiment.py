@@ -1,10 +1,14 @@
 """An experiment from its file to its results: plan, check of what could fail late, work, run.json and report.html."""
 
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pglab_lock import held
 from pglab_report import Column, Report, Table, write_report
 
 from .child import write_json
@@ -12,6 +16,7 @@ from .errors import RunError
 from .guess import Guess, guess, history, spelled, wall_seconds
 from .plan import Plan, plan_of
 from .precheck import check_late
+from .prune import registering
 from .recipe import Experiment, read_experiment, run_name
 from .report import runs_report
 from .results import cell_row, read_json
@@ -58,20 +63,18 @@ def run_experiment(path: Path, root: Path, jobs: int, tell: Tell, quiet: bool = 
     experiment, text = read_experiment(path)
     plan, store = plan_of(experiment, path.parent), Store(root)
     home = root / run_name(experiment, text)
-    store.stages.mkdir(parents=True, exist_ok=True)
-    home.mkdir(parents=True, exist_ok=True)
     check_late(plan, store)
     said = opening(experiment, text, plan, home)
-    write_json(home / "run.json", said)
-    tell(f"{home}: {len(plan.stages)} stages; commands run in {store.stages}")
-    outcome, status = Outcome(), "stopped"
-    try:
-        with ended_by_signal():
-            outcome = work(plan, store, jobs, tell, quiet)
-        status = "failed" if outcome.failed else "done"
-    finally:
-        said |= closing(plan, store, outcome, status)
-        write_json(home / "run.json", said)
+    with running(home, said, tell):
+        tell(f"{home}: {len(plan.stages)} stages; commands run in {store.stages}")
+        outcome, status = Outcome(), "stopped"
+        try:
+            with ended_by_signal():
+                outcome = work(plan, store, jobs, tell, quiet)
+            status = "failed" if outcome.failed else "done"
+        finally:
+            said |= closing(plan, store, outcome, status)
+            write_json(home / "run.json", said)
     if outcome.failed:
         told = "\n".join(f"- {error}" for error in outcome.failed.values())
         left = f"\n{len(outcome.left)} stages were not begun, since they need those."
@@ -82,6 +85,22 @@ def run_experiment(path: Path, root: Path, jobs: int, tell: Tell, quiet: bool = 
     report = report_of(said, root)
     write_report(report, home / "report.html")
     return report
+
+
+@contextmanager
+def running(home: Path, said: dict[str, Any], tell: Tell) -> Iterator[None]:
+    """Write down what this run needs, and hold its folder for the block, so that nothing of it is pruned."""
+    lock = home / f".running-{os.getpid()}-{threading.get_native_id()}.lock"
+    with ExitStack() as stack:
+        with registering(home.parent, lambda: tell("the store is being pruned; waiting.")):
+            home.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(lock, lambda: None))
+            write_json(home / "run.json", said)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # a system that lets nobody remove what is open; pruning does it later
+                lock.unlink()
 
 
 def opening(experiment: Experiment, text: str, plan: Plan, home: Path) -> dict[str, Any]:

@@ -8,37 +8,19 @@ runs/index.sqlite                       made from the JSON files, and made again
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pglab_lock import held
 
 from .child import STOPPED, lab_command, run_and_let_leave, write_json
 from .errors import RunError
 from .stage import Command, Stage
 
 Say = Callable[[str], None]
-
-
-@contextmanager
-def held(place: Path, wait: Callable[[], None]) -> Iterator[tuple[int, ...]]:
-    """Hold the lock file `place`; calls `wait` once when somebody else does, and waits for him. Yields its descriptor.
-
-    The system lets go of it when the last process that has the descriptor ends. Systems without `flock` go without.
-    """
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        yield ()
-        return
-    with place.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield (file.fileno(),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +57,10 @@ class Store:
         same command continues from it.
         """
         home = self.stages / stage.folder
-        home.mkdir(parents=True, exist_ok=True)
+        self.stages.mkdir(parents=True, exist_ok=True)
         told = f"{stage.name}: another process is at work on it; waiting."
         with held(self.stages / f".{stage.folder}.lock", lambda: say(told)) as lock:
+            home.mkdir(exist_ok=True)
             if done := self.read(stage):
                 return done
             if (home / "stage.json").exists():  # it was done, and its files are no longer what they were
