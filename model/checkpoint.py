@@ -67,8 +67,7 @@ def restore_tensors(saved: dict[str, Tensor], model: GPT, adam: torch.optim.Adam
             params[name].data.copy_(value)
             seen.add(name)
         else:
-            stays = value if part == "step" else value.to(params[name].device)
-            optimisers[word].state[params[name]][part] = stays.clone()
+            optimisers[word].state[params[name]][part] = value.to(params[name].device, copy=True)
     if missing := sorted(set(params) - seen):
         raise ModelError(f"the checkpoint lacks {missing[0]}. Delete its folder to start anew.")
 

@@ -1,16 +1,19 @@
 """The standard GPT for a CPU: the same parameters, the same numbers, hand-written gradients.
 
-`FastGPT` is a `GPT` whose training loss goes through `fast_block` and `fast_head`. Scoring, saving and loading are
-inherited, so whatever is trained with it is an ordinary GPT. Under autocast its matrix products are bfloat16, as those
-of the ordinary model would be; the stream between them stays float32.
+`FastGPT` is a `GPT` whose training loss and whose scoring without a gradient go through `fast_block` and `fast_head`.
+Saving and loading are inherited, so whatever is trained with it is an ordinary GPT. Under autocast its matrix products
+are bfloat16, as those of the ordinary model would be; the stream between them stays float32.
 """
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .config import RunConfig
-from .fast_block import FastBlock, UnitRows
-from .fast_head import CAP_LIMIT, HeadLoss
+from .fast_block import FastBlock, UnitRows, block_forward, pair_order
+from .fast_head import CAP_LIMIT, HeadLoss, head_nats
 from .gpt import GPT, Block
 
 UNKNOWN_TO_FAST = ("parallel_from", "value_residual", "exclusive_last", "gate_width")  # the block by hand lacks these
@@ -18,7 +21,7 @@ TILE = 64  # queries that attend together; a tile never multiplies with keys aft
 
 
 class FastGPT(GPT):
-    """A GPT whose `forward` (the mean loss) is fast on a CPU. Wants a soft-cap of at most 40."""
+    """A GPT whose `forward` (the mean loss) and `nats` are fast on a CPU. Wants a soft-cap of at most 40."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
@@ -37,32 +40,51 @@ class FastGPT(GPT):
 
     def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
         """The mean of `nats`, as a scalar to differentiate. int64 `(B, T)` twice."""
-        low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else self.tok_emb.weight.dtype
+        low = self.product_dtype()
         with torch.autocast("cpu", enabled=False):  # dtypes are chosen by hand from here on
-            return self.loss(ids, targets, low)
+            read = self.climbed(ids, low, FastBlock.apply)
+            return HeadLoss.apply(read, self.head_matrix(), targets.reshape(-1), self.config.logit_softcap, low)
 
-    def loss(self, ids: Tensor, targets: Tensor, low: torch.dtype) -> Tensor:
-        """What `forward` returns, with matrix products in the dtype `low`."""
+    def scored(self, ids: Tensor, targets: Tensor, logits: bool = False) -> tuple[Tensor, Tensor]:
+        """As the ordinary model, to rounding; all logits exist at once only if asked for."""
+        if torch.is_grad_enabled() or ids.device.type != "cpu":
+            return super().scored(ids, targets, logits)
+        low = self.product_dtype()
+        with torch.autocast("cpu", enabled=False):
+            read = self.climbed(ids, low, lambda *given: block_forward(*given)[0])
+            kept = read.new_empty(read.size(0) if logits else 0, self.config.vocab_size)
+            nats = head_nats(read, self.head_matrix(), targets.reshape(-1), self.config.logit_softcap, low, kept)
+        return nats.view(ids.shape), kept.view(-1, ids.size(1), kept.size(1))
+
+    def product_dtype(self) -> torch.dtype:
+        """That of matrix products: autocast's where it is on, else the weights' own."""
+        return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else self.tok_emb.weight.dtype
+
+    def head_matrix(self) -> Tensor:
+        """`(V, C)`."""
+        return self.tok_emb.weight if self.lm_head is None else self.lm_head.weight
+
+    def climbed(self, ids: Tensor, low: torch.dtype, block_of: Callable[..., Tensor]) -> Tensor:
+        """What the head reads, `(B * T, C)`, with matrix products in the dtype `low`; `block_of` does one block."""
         x0 = UnitRows.apply(self.tok_emb(ids))  # (B, T, C)
         if self.smear is not None:
             x0 = self.smear(x0, self.previous(x0), ids)
         cos, sin = (table.to(x0.dtype)[:, None] for table in self.rotary(ids.size(1), ids.device))  # (T, 1, D/2)
-        still = self.config.model_dim // self.config.num_heads - 2 * cos.size(-1)
-        cos = torch.nn.functional.pad(torch.cat((cos, cos), -1), (0, still), value=1.0)  # (T, 1, D)
+        width = self.config.model_dim // self.config.num_heads
+        order = pair_order(width, 2 * cos.size(-1), ids.device)
+        still = (0, width // 2 - cos.size(-1))
+        turns = torch.complex(F.pad(cos, still, value=1.0), F.pad(-sin, still))  # (T, 1, D/2), 1 where nothing turns
         mask = self.attention_mask(ids.size(1), low)
 
         def run(block: Block, x: Tensor) -> Tensor:
             at, mlp = block.attn, block.mlp
-            return FastBlock.apply(
+            return block_of(
                 x, x0, block.resid_mix, at.c_q.matrix(), at.c_k.matrix(), at.c_v.matrix(), at.q_gain, at.proj.matrix(),
-                block.attn_scale, mlp.fc.matrix(), mlp.proj.matrix(), block.mlp_scale, cos, sin, mask,
+                block.attn_scale, mlp.fc.matrix(), mlp.proj.matrix(), block.mlp_scale, turns, order, mask,
                 mlp.slope, block.scale,
             )  # fmt: skip
 
-        x = self.climb(x0, run)
-        head = self.tok_emb.weight if self.lm_head is None else self.lm_head.weight
-        flat = UnitRows.apply(x).view(-1, x.size(-1))  # (N, C)
-        return HeadLoss.apply(flat, head, targets.reshape(-1), self.config.logit_softcap, low)
+        return UnitRows.apply(self.climb(x0, run)).view(-1, x0.size(-1))
 
 
 def gpt_for(config: RunConfig, device: torch.device, dtype: torch.dtype) -> GPT:

@@ -43,16 +43,25 @@ def plus_product(onto: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.mm(a, b).to(onto.dtype).add_(onto)
 
 
-def turn(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor) -> Tensor:
-    """Rotary positions, by -sin back again. x, out: `(B, T, H, D)`; sin: `(T, 1, D/2)` or narrower.
+def pairs(x: Tensor) -> Tensor:
+    """Neighbours of the last axis as complex numbers, `(..., D)` -> `(..., D/2)`. A view."""
+    return torch.view_as_complex(x.unflatten(-1, (-1, 2)))
 
-    cos: `(T, 1, D)`, that of both halves, and 1 where nothing turns.
-    """
-    half = sin.size(-1)
-    torch.mul(x, cos, out=out)
-    out[..., :half].addcmul_(x[..., half : 2 * half], sin)
-    out[..., half : 2 * half].addcmul_(x[..., :half], sin, value=-1)
+
+def turn(x: Tensor, turns: Tensor, out: Tensor) -> Tensor:
+    """Rotary positions, by conjugate turns back again. x, out: `(B, T, H, D)`, in `pair_order`; turns `(T, 1, D/2)`."""
+    torch.mul(pairs(x), turns, out=pairs(out))
     return out
+
+
+def pair_order(width: int, turned: int, device: torch.device) -> Tensor:
+    """Coordinates of a head in the order in which those that turn together are neighbours. int64 `(width,)`.
+
+    turned: how many turn, coordinate i with i + turned / 2. One complex product then turns all. Norms and products of
+    queries with keys are the same in any order, so only the matrices that make them are read in it.
+    """
+    both = torch.arange(turned, device=device).view(2, -1).T.flatten()
+    return torch.cat((both, torch.arange(turned, width, device=device)))
 
 
 def by_group(x: Tensor, groups: int) -> Tensor:
@@ -122,60 +131,74 @@ class UnitRows(torch.autograd.Function):
         return torch.addcmul(grads[0], unit, dots).mul_(factor)
 
 
+def block_forward(
+    x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
+    wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
+    turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float,
+) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
+    """What `FastBlock` gives, and what its gradient wants to know beside its arguments."""
+    rows, length, dim = x.shape
+    heads, low, high = gain.numel(), mask.dtype, x.dtype
+    width = dim // heads
+    groups = wk.size(0) // width
+    mixed = (x * (mix[0] + mix[1]) if x0 is x else (x * mix[0]).addcmul_(x0, mix[1])).view(-1, dim)  # (N, C)
+    u1, f1 = unit_rows(mixed)
+    n1 = u1.to(low)
+    qk_rows = torch.cat((wq, wk)).view(-1, width, dim)[:, order].view(-1, dim)
+    joint = torch.cat((qk_rows, wv))  # ((H + 2K) D, C)
+    if depth != 1.0:
+        joint *= depth
+        fc = fc * depth
+    joint, fc = joint.to(low), fc.to(low)
+    wo_scaled, proj_scaled = (attn_scale[:, None] * wo).to(low), (mlp_scale[:, None] * proj).to(low)
+    qkv = torch.mm(n1, joint.T).view(rows, length, -1, width)  # (B, T, H + 2K, D)
+    qk, v = qkv.split([heads + groups, groups], dim=2)
+    v = by_group(v.contiguous(), groups)
+    qk = qk.to(high)
+    fqk = unit_factor(qk)  # (B, T, H + K, 1)
+    nqk = turn(qk, turns, qk.new_empty(qk.shape)).mul_(fqk)  # heads in pair_order
+    q, k = nqk.split([heads, groups], dim=2)
+    q = by_group((q * (gain[:, None] * width**-0.5)).to(low), groups)
+    k = by_group(k.to(low, memory_format=torch.contiguous_format), groups)
+    y, weights = attend(q, k, v, mask)
+    y = by_token(y, groups, length).reshape(-1, dim)  # (N, C)
+    middle = plus_product(mixed, y, wo_scaled.T)
+    u2, f2 = unit_rows(middle)
+    n2 = u2.to(low)
+    inner = torch.mm(n2, fc.T)  # (N, F)
+    inner = torch.nn.functional.leaky_relu_(inner, slope) if slope else inner.relu_()
+    squared = inner * inner
+    out = plus_product(middle, squared, proj_scaled.T)
+    known = [joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared]
+    return out.view(rows, length, dim), known + weights
+
+
 class FastBlock(torch.autograd.Function):
     """One block. x, x0 `(B, T, C)` -> `(B, T, C)`. All but the mask in the dtype of x, that of products is the mask's.
 
-    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; tables as in `turn`; mask as in `attend`; slope: of
-    the ReLU below zero; depth: what the branches read is multiplied by it.
+    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; turns as in `turn`, order that of `pair_order`; mask
+    as in `attend`; slope: of the ReLU below zero; depth: what the branches read is multiplied by it. Where x is x0
+    itself (the first block) both parts are one.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
         wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
-        cos: Tensor, sin: Tensor, mask: Tensor, slope: float, depth: float,
+        turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float,
     ) -> Tensor:  # fmt: skip
-        rows, length, dim = x.shape
-        heads, low = gain.numel(), mask.dtype
-        width = dim // heads
-        groups = wk.size(0) // width
-        mixed = (mix[0] * x).addcmul_(mix[1], x0).view(-1, dim)  # (N, C)
-        n1, f1 = unit_rows(mixed)
-        n1 = n1.to(low)
-        joint = torch.cat((wq, wk, wv))  # ((H + 2K) D, C)
-        if depth != 1.0:
-            joint *= depth
-            fc = fc * depth
-        joint, fc = joint.to(low), fc.to(low)
-        wo_scaled, proj_scaled = (attn_scale[:, None] * wo).to(low), (mlp_scale[:, None] * proj).to(low)
-        qkv = torch.mm(n1, joint.T).view(rows, length, -1, width)  # (B, T, H + 2K, D)
-        v = by_group(qkv[:, :, heads + groups :].contiguous(), groups)
-        qk = qkv[:, :, : heads + groups].to(x.dtype)
-        fqk = unit_factor(qk)  # (B, T, H + K, 1)
-        nqk = turn(qk, cos, sin, torch.empty_like(qk)).mul_(fqk)
-        q = by_group((nqk[:, :, :heads] * (gain[:, None] * width**-0.5)).to(low), groups)
-        k = by_group(nqk[:, :, heads:].to(low, memory_format=torch.contiguous_format), groups)
-        y, kept = attend(q, k, v, mask)
-        y = by_token(y, groups, length).reshape(-1, dim)  # (N, C)
-        middle = plus_product(mixed, y, wo_scaled.T)
-        n2, f2 = unit_rows(middle)
-        n2 = n2.to(low)
-        inner = torch.mm(n2, fc.T)  # (N, F)
-        inner = torch.nn.functional.leaky_relu_(inner, slope) if slope else inner.relu_()
-        squared = inner * inner
-        out = plus_product(middle, squared, proj_scaled.T)
-        ctx.save_for_backward(
-            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin, wo_scaled, proj_scaled,
-            n1, f1, nqk, fqk, q, k, v, y, n2, f2, inner, squared, *kept,
-        )  # fmt: skip
-        ctx.tile, ctx.slope, ctx.depth = mask.size(1), slope, depth
-        return out.view(rows, length, dim)
+        out, known = block_forward(
+            x, x0, mix, wq, wk, wv, gain, wo, attn_scale, fc, proj, mlp_scale, turns, order, mask, slope, depth
+        )
+        ctx.save_for_backward(x, x0, mix, gain, wo, attn_scale, proj, mlp_scale, turns, order, *known)
+        ctx.tile, ctx.slope, ctx.depth, ctx.alone = mask.size(1), slope, depth, x0 is x
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         (
-            x, x0, mix, joint, gain, wo, attn_scale, fc, proj, mlp_scale, cos, sin, wo_scaled, proj_scaled,
-            n1, f1, nqk, fqk, q, k, v, y, n2, f2, inner, squared, *kept,
+            x, x0, mix, gain, wo, attn_scale, proj, mlp_scale, turns, order,
+            joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared, *weights,
         ) = ctx.saved_tensors  # fmt: skip
         rows, length, dim = x.shape
         heads, width, low, high = gain.numel(), nqk.size(3), fc.dtype, x.dtype
@@ -188,14 +211,14 @@ class FastBlock(torch.autograd.Function):
         steep = torch.nn.functional.leaky_relu(inner, ctx.slope) if ctx.slope else inner  # below zero, slope^2 u
         d_inner = torch.mm(g_low, proj_scaled).mul_(steep)  # half of it: d(u^2) = 2 u du
         d_fc = torch.mm(d_inner.T, n2).to(high).mul_(2 * ctx.depth)
-        g = unit_rows_back(torch.mm(d_inner, fc).to(high), n2.to(high), f2, g, times=2.0)
+        g = unit_rows_back(torch.mm(d_inner, fc).to(high), u2, f2, g, times=2.0)
         # attention: middle = mixed + y @ (scale * out).T
         g_low = g.to(low)
         folded = torch.mm(g_low.T, y).to(high)  # (C, C)
         d_out, d_attn_scale = folded * attn_scale[:, None], (folded * wo).sum(1)
         dy = by_group(torch.mm(g_low, wo_scaled).view(rows, length, heads, width), groups)
-        dq, dk, dv = attend_back(dy, q, k, v, kept, ctx.tile)
-        d_qkv = g.new_empty(rows, length, heads + 2 * groups, width)
+        dq, dk, dv = attend_back(dy, q, k, v, weights, ctx.tile)
+        d_qkv = wo_scaled.new_empty(rows, length, heads + 2 * groups, width)
         d_qkv[:, :, heads + groups :] = by_token(dv, groups, length)
         d_qk = torch.empty_like(nqk)  # (B, T, H + K, D), that of queries still to be scaled
         d_qk[:, :, :heads], d_qk[:, :, heads:] = by_token(dq, groups, length), by_token(dk, groups, length)
@@ -204,13 +227,20 @@ class FastBlock(torch.autograd.Function):
         d_gain = dots[:, :, :heads].sum((0, 1, 3)).mul_(scale)
         factor = fqk * torch.cat((gain * scale, gain.new_ones(groups)))[:, None]
         d_qk = d_qk.mul_(factor).addcmul_(nqk, dots * factor, value=-1 / width)
-        turn(d_qk, cos, -sin, d_qkv[:, :, : heads + groups])
-        d_flat = d_qkv.view(-1, joint.size(0)).to(low)
-        sizes = [heads * width, groups * width, groups * width]
-        d_joint = torch.mm(d_flat.T, n1).to(high).mul_(ctx.depth).split(sizes)
-        g = unit_rows_back(torch.mm(d_flat, joint).to(high), n1.to(high), f1, g).view_as(x)
-        d_mix = torch.stack(((g * x).sum((0, 1)), (g * x0).sum((0, 1))))
+        d_qkv[:, :, : heads + groups] = turn(d_qk, turns.conj(), d_qk)
+        d_flat = d_qkv.view(-1, joint.size(0))
+        d_joint = torch.mm(d_flat.T, n1).to(high).mul_(ctx.depth).view(-1, width, dim)
+        d_heads = torch.empty_like(d_joint[: heads + groups])
+        d_heads[:, order] = d_joint[: heads + groups]
+        d_wq, d_wk = (part.reshape(-1, dim) for part in d_heads.split([heads, groups]))
+        d_wv = d_joint[heads + groups :].view(-1, dim)
+        g = unit_rows_back(torch.mm(d_flat, joint).to(high), u1, f1, g).view_as(x)
+        d_mix = (g * x).sum((0, 1))
+        if ctx.alone:
+            d_x, d_x0, d_mix = g.mul_(mix[0] + mix[1]), None, d_mix.expand(2, dim)
+        else:
+            d_x, d_x0, d_mix = g * mix[0], g * mix[1], torch.stack((d_mix, (g * x0).sum((0, 1))))
         return (
-            g * mix[0], g * mix[1], d_mix, *d_joint, d_gain, d_out, d_attn_scale, d_fc, d_proj, d_mlp_scale,
+            d_x, d_x0, d_mix, d_wq, d_wk, d_wv, d_gain, d_out, d_attn_scale, d_fc, d_proj, d_mlp_scale,
             None, None, None, None, None,
         )  # fmt: skip

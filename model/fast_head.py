@@ -52,3 +52,23 @@ class HeadLoss(torch.autograd.Function):
         d_hidden, d_weight = ctx.saved_tensors
         scale = grads[0] * ctx.scale
         return d_hidden.mul_(scale), d_weight.mul_(scale), None, None, None
+
+
+def head_nats(hidden: Tensor, weight: Tensor, targets: Tensor, cap: float, low: torch.dtype, logits: Tensor) -> Tensor:
+    """-ln p of each target `(N,)`, as `HeadLoss` has their mean; only a piece of the logits exists at a time.
+
+    logits: `(N, V)` of the dtype of hidden takes all of them, `cap` higher than they are; `(0, V)` takes none.
+    """
+    count, vocab = hidden.size(0), weight.size(0)
+    rows = max(1, min(count, PIECE // vocab))
+    seen, scaled = hidden.to(low), (weight * (2 / cap)).T.to(low)  # (N, C), (C, V)
+    nats, piece = hidden.new_empty(count), hidden.new_empty(rows, vocab)
+    most = hidden.new_full((), -2 * cap)
+    for start in range(0, count, rows):
+        own = slice(start, start + rows)
+        s = piece[: len(targets[own])]  # (R, V)
+        s.copy_(torch.mm(seen[own], scaled)).sigmoid_().mul_(2 * cap)
+        logits[own] = s[: len(logits[own])]
+        goals = s.gather(1, targets[own, None])[:, 0]
+        torch.sub(s.add_(most).exp_().sum(-1).log_().sub_(most), goals, out=nats[own])
+    return nats

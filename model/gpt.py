@@ -268,8 +268,13 @@ class GPT(nn.Module):
 
     def nats(self, ids: Tensor, targets: Tensor) -> Tensor:
         """-ln p of each target. int64 `(B, T)` twice -> float32 `(B, T)`."""
-        logits = self.logits(ids)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+        return self.scored(ids, targets)[0]
+
+    def scored(self, ids: Tensor, targets: Tensor, logits: bool = False) -> tuple[Tensor, Tensor]:
+        """`nats`, and the logits that they came from, up to a constant, `(B, T, V)`; only there if asked for."""
+        found = self.logits(ids)
+        nats = F.cross_entropy(found.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+        return nats, found
 
     def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
         """The mean of `nats`, as a scalar to differentiate."""

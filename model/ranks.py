@@ -16,6 +16,7 @@ import torch.distributed as dist
 
 from .config import RunConfig
 from .errors import ModelError
+from .memory import keep_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def open_ranks(config: RunConfig, environment: Mapping[str, str]) -> Ranks:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     else:
         device = torch.device("cpu")
+        keep_memory()
         if world > 1 or "OMP_NUM_THREADS" not in environment:
             torch.set_num_threads(1)  # several spin while they wait, and share this machine's cores badly
     if world > 1:

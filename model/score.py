@@ -18,6 +18,7 @@ from .config import RunConfig, read_config_file, with_values
 from .errors import ModelError
 from .evaluate import ValidationText, read_validation
 from .export import read_artifact, weights_in
+from .fast import gpt_for
 from .finish import score_words
 from .gpt import GPT
 from .loops import block_order
@@ -93,7 +94,7 @@ def load_model(artifact: Path, length: int) -> GPT:
     config = with_values(config_beside(artifact), {**shape_of(arrays, str(artifact)), **own}, str(artifact))
     if config.loop_adapters and len(block_order(config)) != (passes := len(arrays["repeat_scales"])):
         config = replace(config, loop_repeats=passes // config.num_layers - 1)  # all blocks, where no config says more
-    model = GPT(config)
+    model = gpt_for(config, torch.device("cpu"), torch.float32)
     weights_in(model, arrays, str(artifact))
     return model
 

@@ -7,8 +7,6 @@ says for each row how far every symbol lies below the likeliest, on a grid of 1/
 """
 
 import argparse
-import contextlib
-import ctypes
 import hashlib
 import json
 import os
@@ -26,6 +24,7 @@ from compress.errors import CodecError
 
 from .errors import ModelError
 from .gpt import parameter_count
+from .memory import keep_memory
 from .score import EVAL_TOKENS, artifact_in, load_model
 from .scorer_adapt import AdaptScorer
 from .scorer_frames import Frames, own_pipes
@@ -48,15 +47,6 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--clock", type=Path, help="a folder that gets this process's CPU seconds as JSON")
     return parser.parse_args(argv)
-
-
-def keep_memory() -> None:
-    """Let the allocator keep what it has for the next pass (glibc only): else each pass faults all its pages again."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        most_from_heap, keep_free = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-        libc = ctypes.CDLL(None)
-        libc.mallopt(most_from_heap, 1 << 25)
-        libc.mallopt(keep_free, (1 << 31) - 1)
 
 
 def settle(device: str) -> dict[str, object]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import ModelError
@@ -37,10 +36,10 @@ class ReplayScorer:
         self.scored = torch.zeros(rows, length)  # nats of each target of the last windows, as evaluated
 
     @torch.no_grad()
-    def logits(self, ids: Tensor) -> Tensor:
-        """The evaluation's pass. int64 `(S, T)` -> float32 `(S, T, V)`."""
+    def scores(self, ids: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The evaluation's pass: nats float32 `(S, T)`, logits up to a constant `(S, T, V)`. int64 `(S, T)` twice."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.model.compute_dtype == torch.bfloat16):
-            return self.model.logits(ids)
+            return self.model.scored(ids, targets, logits=True)
 
     def step(self, tokens: np.ndarray, flags: np.ndarray) -> np.ndarray:
         """uint16 `(S, V)` distances of what follows each row's token. tokens int64 `(S,)`; flags uint8 `(S,)`."""
@@ -53,7 +52,7 @@ class ReplayScorer:
         self.at[rows] += 1
         everywhere = torch.arange(self.rows, device=self.device)
         at = torch.from_numpy(np.maximum(self.at - 1, 0)).to(self.device)
-        return distances(gaps(self.logits(self.ids)[everywhere, at]))
+        return distances(gaps(self.scores(self.ids, self.ids)[1][everywhere, at]))
 
     @torch.no_grad()
     def windows(self, tokens: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
@@ -63,8 +62,7 @@ class ReplayScorer:
         read = torch.full((2, self.rows, self.length), FILLER, dtype=torch.int64, device=self.device)
         read[0, :, :n], read[1, :, :n] = given[:, :-1], given[:, 1:]
         real = torch.arange(self.length, device=self.device) < torch.from_numpy(lengths).to(self.device)[:, None]
-        logits = self.logits(torch.where(real, read[0], FILLER))
-        self.scored = F.cross_entropy(logits.flatten(0, 1), read[1].flatten(), reduction="none").view_as(real)
+        self.scored, logits = self.scores(torch.where(real, read[0], FILLER), read[1])
         self.nats = (self.scored.double() * real).sum(1).cpu().numpy()
         step = max(1, HEAD_BYTES // (8 * self.rows * self.model.config.vocab_size))
         for at in range(0, n, step):

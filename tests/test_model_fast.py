@@ -101,7 +101,36 @@ def test_bfloat16_is_used_only_where_autocast_asks_for_it(monkeypatch: pytest.Mo
     assert set(seen) == {torch.bfloat16}
 
 
-def test_gradients_accumulate_and_scoring_is_inherited() -> None:
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+@pytest.mark.parametrize("rows", [7, 60, 1000])
+def test_scores_without_a_gradient_are_those_of_the_ordinary_model(shape, rows: int, monkeypatch) -> None:
+    monkeypatch.setattr(fast_head, "PIECE", rows * 37)
+    plain, fast, x, y = pair(shape, torch.float64)
+    with torch.no_grad():
+        (wanted, ordinary), (nats, logits) = plain.scored(x, y), fast.scored(x, y, logits=True)
+        torch.testing.assert_close(nats, wanted, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(logits - fast.config.logit_softcap, ordinary, rtol=1e-11, atol=1e-11)
+        assert torch.equal(fast.nats(x, y), nats)
+        assert fast.scored(x, y)[1].numel() == 0
+
+
+@pytest.mark.parametrize("low", [torch.float32, torch.bfloat16])
+def test_scores_are_as_exact_as_stated(low: torch.dtype) -> None:
+    plain, fast, x, y = pair(TINY, torch.float64)
+    with torch.no_grad():
+        truth = plain.nats(x, y)
+        plain, fast = plain.float(), fast.float()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low == torch.bfloat16):
+            ordinary, quick = plain.nats(x, y), fast.nats(x, y)
+    assert quick.dtype == torch.float32
+    if low == torch.bfloat16:
+        assert (quick - truth).square().mean() < 1.5 * (ordinary - truth).square().mean()
+    else:
+        assert (quick - truth).abs().max() < 2e-5  # the tolerance that MODEL.md states
+        assert abs(float((quick - truth).mean())) < 2e-6
+
+
+def test_gradients_accumulate_and_scores_have_one_where_it_is_wanted() -> None:
     plain, fast, x, y = pair(TINY, torch.float64)
     gradients(fast, x, y)
     once = {n: p.grad.clone() for n, p in fast.named_parameters() if p.grad is not None}
@@ -109,6 +138,7 @@ def test_gradients_accumulate_and_scoring_is_inherited() -> None:
     for name, p in fast.named_parameters():
         torch.testing.assert_close(p.grad, 2 * once[name])
     torch.testing.assert_close(fast.nats(x, y), plain.nats(x, y), rtol=0, atol=0)
+    assert fast.nats(x, y).requires_grad
     assert fast(x, y).item() == pytest.approx(fast.nats(x, y).mean().item(), rel=1e-13)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from model.config import RunConfig
 from model.errors import ModelError
 from model.evaluate import ValidationText
+from model.fast import FastGPT
 from model.gpt import GPT
 from model.incremental import Incremental
 from model.score import EVAL_TOKENS
@@ -153,12 +154,19 @@ def test_replay_decodes_what_the_evaluations_pass_gave(n: int, seed: int, dtype:
 
 @pytest.mark.parametrize("count", [97, 129, 150])
 @pytest.mark.parametrize("width", [16, 48])
-def test_replay_has_the_nats_of_the_evaluation_to_the_bit(count: int, width: int) -> None:
-    model, rows = model_of(model_dim=width), 4
+@pytest.mark.parametrize("fast", [False, True])
+def test_replay_has_the_nats_of_the_evaluation_to_the_bit(count: int, width: int, fast: bool) -> None:
+    def loaded() -> GPT:
+        plain = model_of(model_dim=width)
+        model = FastGPT(plain.config) if fast else plain
+        model.load_state_dict(plain.state_dict())
+        return model
+
+    model, rows = loaded(), 4
     tokens = some(1, count)[0]
     text = ValidationText(tokens.astype(np.uint16), None, np.ones(count, np.int64))
     wanted = score_windows(model, text, sequential_windows(count, 8), rows * 8).nats
-    scorer, total = ReplayScorer(model_of(model_dim=width), rows, 8, torch.float32), 0.0
+    scorer, total = ReplayScorer(loaded(), rows, 8, torch.float32), 0.0
     for first in range(0, (count - 1) // 8, rows):
         there = min(rows, (count - 1) // 8 - first)
         given = np.zeros((rows, 9), np.int64)
