@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .evaluate import ScoreSums, ValidationText, share_sums
+from .evaluate import ScoreSums, Told, ValidationText, share_sums, tell_nobody
 from .gpt import GPT
 
 MOMENTUM = 0.9
@@ -42,7 +42,14 @@ def adapting_nats(model: GPT, tokens: np.ndarray, length: int, rows: int, rate: 
 
 
 def score_adapting(
-    model: GPT, text: ValidationText, length: int, rows: int, rate: float, rank: int = 0, world: int = 1
+    model: GPT,
+    text: ValidationText,
+    length: int,
+    rows: int,
+    rate: float,
+    rank: int = 0,
+    world: int = 1,
+    tell: Told = tell_nobody,
 ) -> ScoreSums:
     """The sums of a sequential evaluation that learns as it goes, over this rank's stretch; the same on every rank."""
     total = (text.tokens.size - 1) // length
@@ -51,6 +58,7 @@ def score_adapting(
     nats = torch.zeros((), dtype=torch.float64, device=device)
     for scored in adapting_nats(model, text.tokens[first : last + 1], length, rows, rate):
         nats += scored.double().sum()
+        tell(scored.numel(), last - first)
     span = slice(first + 1, last + 1)
     raw = 0.0 if text.raw is None else float(text.raw[span].sum(dtype=np.int64))
     sums = share_sums([float(nats), float(last - first), raw, float(text.table[span].sum())], device)

@@ -8,13 +8,13 @@ fastest matrix product that this device did in the same run.
 """
 
 import contextlib
-import json as json_module
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
+
+from pglab_report import Column, Report, Table, Ways, show
 
 from .config import RunConfig
 from .errors import ModelError
@@ -224,6 +224,7 @@ def compare(
     }
 
 
+SIDES = ("ours", "baseline")
 AGAINST = ("auto", "eager", "compiled", "float32", "bfloat16", "compiled-float32", "compiled-bfloat16")
 PARTS = ("forward and backward", "optimisers", "step", "evaluation")
 
@@ -235,8 +236,8 @@ def bench(
     precision: str = "auto",
     steps: int = 20,
     against: str = "auto",
-    json: bool = False,
-) -> None:
+    ways: Ways = Ways(),
+) -> int:
     """A training step of ours against the baseline's own, written plainly, interleaved on one device.
 
     Parameters
@@ -252,8 +253,6 @@ def bench(
     against
         The baseline's form: eager or compiled in our precision, float32, bfloat16, compiled-float32 or
         compiled-bfloat16 (as published); auto is compiled on a GPU, eager on a CPU.
-    json
-        Print one JSON document instead of the table.
     """
     if shape not in SHAPES:
         raise ModelError(f"no shape is called {shape!r:.40}; there are {', '.join(SHAPES)}.")
@@ -276,33 +275,38 @@ def bench(
         "steps": steps,
         "against": against,
     }
-    if json:
-        print(json_module.dumps({**words, **found, "config": asdict(config)}))
-    else:
-        show(words, found)
+    return show(bench_report({**words, **found, "config": asdict(config)}), ways)
 
 
-def show(words: dict[str, Any], found: dict[str, Any]) -> None:
-    """The table, then one sentence."""
-    from rich.console import Console
-    from rich.table import Table
+COLUMNS = [
+    Column("part"),
+    Column("ours", "ours", "", "{ours:,.1f} {unit}", "right"),
+    Column("baseline", "baseline", "", "{baseline:,.1f} {unit}", "right"),
+    Column("ratio", format=".2f"),
+    Column("unit", hidden=True),
+]
 
-    table = Table(title="training step, {shape} shape, {device}, {precision}, baseline {against}".format(**words))
-    table.add_column("part")
-    for name in ("ours, ms", "baseline, ms", "ratio"):
-        table.add_column(name, justify="right")
-    for part in PARTS:
-        if part in found["ratio"]:
-            pair = [f"{1000 * found['seconds'][n][part]:,.1f}" for n in ("ours", "baseline")]
-            table.add_row(part, *pair, f"{found['ratio'][part]:.2f}")
-    kept = [f"{found['kept_mib'][name]:,.1f}" for name in ("ours", "baseline")]
-    table.add_row("kept for backward, MiB", *kept, f"{found['kept_mib']['baseline'] / found['kept_mib']['ours']:.2f}")
-    ceiling = found["matmul_ceiling_gflops"]
-    used = [f"{found['utilisation'][name]:.0%} of {ceiling[name]:,.0f}" for name in ("ours", "baseline")]
-    table.add_row("arithmetic used, of GFLOP/s", *used, "")
-    Console(file=sys.stdout).print(table)
-    print(
-        f"Ours takes 1/{found['ratio']['step']:.2f} of the baseline's time: {found['tokens_per_second']['ours']:,.0f} "
-        f"against {found['tokens_per_second']['baseline']:,.0f} tokens/s ({words['clock']}, median of {words['steps']} "
-        "steps in turn; GFLOP/s are those of the fastest matrix product here in each one's precision)."
-    )
+
+def bench_report(found: dict[str, Any]) -> Report:
+    """The report of what `compare` found, with the words of the command."""
+    rows = [
+        {"part": part, **{name: 1000 * found["seconds"][name][part] for name in SIDES}, "unit": "ms"}
+        | {"ratio": found["ratio"][part]}
+        for part in PARTS
+        if part in found["ratio"]
+    ]
+    kept, rate = found["kept_mib"], found["tokens_per_second"]
+    rows.append({"part": "kept for backward", **kept, "unit": "MiB", "ratio": kept["baseline"] / kept["ours"]})
+    used = {name: 100 * found["utilisation"][name] for name in SIDES}
+    rows.append({"part": "of the fastest matrix product", **used, "unit": "%", "ratio": None})
+    ceiling = [f"{found['matmul_ceiling_gflops'][name]:,.0f}" for name in SIDES]
+    title = "Training step, {shape} shape, {device}, {precision}, baseline {against}".format(**found)
+    sentences = [
+        f"Ours takes 1/{found['ratio']['step']:.2f} of the baseline's time: {rate['ours']:,.0f} against "
+        f"{rate['baseline']:,.0f} tokens/s."
+    ]
+    notes = [
+        f"{found['clock']}, median of {found['steps']} steps in turn. The fastest matrix product of this run, in each "
+        f"one's precision: {ceiling[0]} and {ceiling[1]} GFLOP/s.",
+    ]
+    return Report(title, sentences, [Table("parts", "", COLUMNS, rows)], [], notes, data=found)

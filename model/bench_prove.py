@@ -6,7 +6,7 @@ start of torch taken off. Beside them: general compressors on the same bytes, an
 which is how such things are usually written.
 """
 
-import json as json_module
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.text_sizes import joined_text, text_rows
+from pglab_report import Column, Report, Table, Ways, show
 
 from .errors import ModelError
 
@@ -37,9 +38,9 @@ def timed(words: list[str], clocks: Path) -> dict[str, Any]:
         raise ModelError(
             f"`prove {words[0]}` ended with status {child.returncode}: {complaint[-300:] or said[-300:]!r}"
         )
-    told = [json_module.loads(place.read_text()) for place in set(clocks.iterdir()) - before]
+    told = [json.loads(place.read_text()) for place in set(clocks.iterdir()) - before]
     scorers = {name: sum(one[name] for one in told) for name in ("start", "pipe", "all")}
-    return json_module.loads(said) | {
+    return json.loads(said) | {
         "cpu": {
             "scorer": scorers["all"] - scorers["start"] - scorers["pipe"],
             "pipe": scorers["pipe"],
@@ -119,8 +120,8 @@ def measure(run: Path, documents: int, rows: int, windows: int) -> dict[str, Any
 
 
 def bench(
-    *, run: Path = Path("runs/tour"), documents: int = 3, rows: int = 64, windows: int = 60, json: bool = False
-) -> None:
+    *, run: Path = Path("runs/tour"), documents: int = 3, rows: int = 64, windows: int = 60, ways: Ways = Ways()
+) -> int:
     """A text compressed with the tour's model and restored: tokens a second, shares of the time, and its peers.
 
     Parameters
@@ -133,42 +134,41 @@ def bench(
         Streams side by side at most.
     windows
         Windows that the replay takes by steps.
-    json
-        Print one JSON document instead of the tables.
     """
     if documents < 1 or rows < 1 or windows < 1:
         raise ModelError("--documents, --rows and --windows want at least 1.")
-    found = measure(run, documents, rows, windows)
-    if json:
-        print(json_module.dumps(found, indent=1))
-    else:
-        show(found)
+    return show(prove_report(measure(run, documents, rows, windows)), ways)
 
 
-def show(found: dict[str, Any]) -> None:
-    """Two tables, then sentences."""
-    from rich.console import Console
-    from rich.table import Table
+PACES = [
+    Column("path"),
+    Column("verb"),
+    Column("tokens_per_second", "tokens a CPU second", "", ",.0f"),
+    Column("share_scorer", "scorer", "", ".0%"),
+    Column("share_pipe", "pipe", "", ".0%"),
+    Column("share_prover", "tables, coder", "", ".0%"),
+    Column("wall_seconds", "wall", "s", ".1f"),
+    Column("peak_bytes", "peak", "bytes", ",d"),
+]
+SIZES = [
+    Column("coder"),
+    Column("bytes", format=",d"),
+    Column("bpb", "bits per raw byte", "", ".4f"),
+    Column("of_ours", "of ours", "", ".3f"),
+    Column("seconds", "CPU, both ways", "s", ".2f"),
+]
 
-    console = Console(file=sys.stdout)
-    table = Table(title=f"{found['bytes']:,} bytes of text proved")
-    for name in ("path", "verb", "tokens/CPU-s", "scorer", "pipe", "tables, coder", "wall s", "peak MB"):
-        table.add_column(name, justify="left" if name in ("path", "verb") else "right")
-    for row in found["rows"]:
-        shares = [f"{row[f'share_{part}']:.0%}" for part in ("scorer", "pipe", "prover")]
-        last = [f"{row['wall_seconds']:.1f}", f"{row['peak_bytes'] / 1e6:,.0f}"]
-        table.add_row(row["path"], row["verb"], f"{row['tokens_per_second']:,.0f}", *shares, *last)
-    console.print(table)
-    ours = found["sizes"][0]
-    table = Table("coder", "bytes", "bits per raw byte", "of ours", "CPU s, both ways")
-    for row in found["sizes"]:
-        cells = [f"{row['bytes']:,}", f"{row['bpb']:.4f}", f"{row['bytes'] / ours['bytes']:.3f}"]
-        table.add_row(row["coder"], *cells, f"{row['seconds']:.2f}")
-    console.print(table)
+
+def prove_report(found: dict[str, Any]) -> Report:
+    """The report of what `measure` found."""
+    ours, alone, check = found["sizes"][0], found["one_stream_tokens_per_second"], found["rows"][1]["tokens_per_second"]
+    sizes = [row | {"of_ours": row["bytes"] / ours["bytes"]} for row in found["sizes"]]
     parts = ", ".join(f"{name} {part:.4%}" for name, part in found["overhead"].items())
-    print(f"Over the model's own cross-entropy: {parts}.")
-    alone, check = found["one_stream_tokens_per_second"], found["rows"][1]["tokens_per_second"]
-    print(
-        f"One stream stepped alone gives {alone:,.0f} tokens a CPU second; restoring is {check / alone:.1f} times that."
-    )
-    print("\n".join(found["notes"]))
+    sentences = [
+        f"One stream stepped alone gives {alone:,.0f} tokens a CPU second; restoring is {check / alone:.1f} times "
+        "that.",
+        f"Over the model's own cross-entropy: {parts}.",
+    ]
+    tables = [Table("paces", "Where the time goes", PACES, found["rows"]), Table("peers", "Peers", SIZES, sizes)]
+    data = {key: value for key, value in found.items() if key != "notes"}
+    return Report(f"{found['bytes']:,} bytes of text proved", sentences, tables, [], found["notes"], data=data)

@@ -22,10 +22,10 @@ from torch.overrides import TorchFunctionMode
 
 from compress.sources import read_weights
 from compress.statistics import Metric, Statistics, fingerprint
-from compress.tables import progress
 
 from .data import read_split
 from .errors import ModelError
+from .evaluate import Told, tell_nobody
 from .gpt import GPT
 from .score import load_model
 
@@ -74,7 +74,9 @@ def add_up(sums: dict[str, Tensor], **found: Tensor) -> None:
         sums[key] = sums[key] + value.double() if key in sums else value.double()
 
 
-def calibrate(artifact: Path, shards: Path, tokens: int = 65_536, length: int = 0, seed: int = 0) -> Statistics:
+def calibrate(
+    artifact: Path, shards: Path, tokens: int = 65_536, length: int = 0, seed: int = 0, tell: Told = tell_nobody
+) -> Statistics:
     """Statistics of a file's weights on the training shards. Raises ModelError, CodecError or OSError.
 
     tokens: how many to read, in sequences of `length` (0: as it was trained, at most 256) spread over the shards.
@@ -89,7 +91,7 @@ def calibrate(artifact: Path, shards: Path, tokens: int = 65_536, length: int = 
     chosen = np.sort(np.random.default_rng(seed).choice(places, min(-(-tokens // length), places), replace=False))
     draw = torch.Generator().manual_seed(seed)
     watch, whole = ProductWatch(model), dict[str, dict[str, Tensor]]()
-    for place in progress(chosen, "calibrating"):
+    for place in chosen:
         ids = torch.from_numpy(stream[place * length : (place + 1) * length].astype(np.int64))[None]
         with watch:
             logits = model.logits(ids)[0]  # (T, V)
@@ -99,6 +101,7 @@ def calibrate(artifact: Path, shards: Path, tokens: int = 65_536, length: int = 
         for name, p in model.named_parameters():
             if p.grad is not None and (name in watch.looked_up or name not in watch.multiplied):
                 add_whole(whole.setdefault(name, {}), p.grad.double())
+        tell(length, chosen.size * length)
     scored = chosen.size * length
     metrics = {name: metric_of(sums, scored) for name, sums in sorted({**whole, **watch.sums}.items())}
     return Statistics(fingerprint(held.tensors), scored, metrics)

@@ -11,6 +11,8 @@ from cyclopts import App, Parameter
 
 from pglab_report import Ways
 
+from .scoring import PLAIN, Scoring
+
 model = App(name="model", help="Train, evaluate and bundle the standard GPT.")
 
 model.command("model.cli_calibrate:calibrate", name="calibrate")
@@ -116,11 +118,7 @@ def eval_(
     /,
     *,
     shards: Path,
-    length: int = 0,
-    tokens: int = 0,
-    method: str = "sequential",
-    stride: int = 0,
-    rate: float | None = None,
+    how: Annotated[Scoring, Parameter(name="*")] = PLAIN,
     ways: Ways = Ways(),
 ) -> int:
     """Score an artifact on the validation shards: sums of nats, tokens and bytes, and their ratios.
@@ -134,26 +132,15 @@ def eval_(
         A .pgc, .int8.ptz, .safetensors or .pt file.
     shards
         Folder of validation shards with their token table.
-    length
-        Targets a sequence; 0 means as it was trained.
-    tokens
-        Score only the first so many targets (whole sequences); 0 means all.
-    method
-        sequential as the challenge does, sliding windows, documents (none sees another document's text), or adapting
-        (sequential, and learning from each chunk of text after it was scored).
-    stride
-        Targets a window adds, for sliding and documents; 0 means half a sequence.
-    rate
-        Rate of gradient descent, for adapting; as configured if not given.
     """
     from pglab_report import show
 
-    from .progress import working
+    from .progress import TokenBar
     from .score import score_artifact
     from .score_report import score_report
 
-    with working(f"scoring {artifact.name}"):
-        score = score_artifact(artifact, shards, length, tokens, method, stride, rate)
+    with TokenBar(f"scoring {artifact.name}") as bar:
+        score = score_artifact(artifact, shards, how, bar)
     return show(score_report([score], score), ways)  # its JSON holds the fields of score.json at the top
 
 

@@ -5,6 +5,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pglab_report import Column, Report, Table, Ways, show
+
+COLUMNS = [
+    Column("artifact"),
+    Column("file", "", "bytes", ",d"),
+    Column("kl", "divergence", "bits a token", ".6f"),
+    Column("val_loss", "val loss", "", ".4f"),
+    Column("bpb_raw", format=".4f"),
+    Column("bpb_table", format=".4f"),
+]
+
 
 def one_thread() -> None:
     """torch on one thread unless the environment says otherwise: the same sums every time."""
@@ -37,9 +48,11 @@ def calibrate(
     from compress.statistics import write_statistics
 
     from .calibrate import calibrate as measure
+    from .progress import TokenBar
 
     one_thread()
-    found = measure(checkpoint, shards, tokens, length)
+    with TokenBar("calibrating") as bar:
+        found = measure(checkpoint, shards, tokens, length, tell=bar)
     size = write_statistics(out, found)
     answer = {"path": str(out), "bytes": size, "tokens": found.tokens, "tensors": len(found.metrics)}
     sentence = f"{out}: {size:,} bytes, {len(found.metrics)} tensors, measured on {found.tokens:,} training tokens."
@@ -48,7 +61,7 @@ def calibrate(
 
 
 def compare(
-    first: Path, others: list[Path], /, *, shards: Path, tokens: int = 0, length: int = 0, json: bool = False
+    first: Path, others: list[Path], /, *, shards: Path, tokens: int = 0, length: int = 0, ways: Ways = Ways()
 ) -> int:
     """Set coded models beside the one they were made of: divergence in bits a token, and the score of each.
 
@@ -64,25 +77,20 @@ def compare(
         Read only the first so many targets (whole sequences); 0 means all.
     length
         Targets a sequence; 0 means as it was trained.
-    json
-        Print one JSON document instead of the table.
     """
-    from compress.tables import show
-
     from .divergence import Yardstick
     from .export import read_artifact
+    from .progress import TokenBar
 
     one_thread()
-    base, found = Yardstick(first, shards, tokens, length).measure([read_artifact(path) for path in others])
+    with TokenBar("comparing") as bar:
+        base, found = Yardstick(first, shards, tokens, length).measure([read_artifact(path) for path in others], bar)
     rows: list[dict[str, Any]] = [
         {"artifact": str(path), "file": path.stat().st_size, **row}
         for path, row in zip([first, *others], [base, *found], strict=True)
     ]
-    if json:
-        print(json_module.dumps(rows, indent=1))
-        return 0
-    columns = [c for c in ("artifact", "file", "kl", "val_loss", "bpb_raw", "bpb_table") if c == "file" or c in rows[0]]
-    show(rows, columns, "divergence in bits a token; scores", False)
     worst = max(rows[1:], key=lambda row: row["kl"], default=rows[0])
-    print(f"{worst['artifact']} lies farthest, {worst['kl']:.6f} bits a token.")
-    return 0
+    sentence = f"{worst['artifact']} lies farthest, {worst['kl']:.6f} bits a token."
+    table = Table("models", "", COLUMNS, rows)
+    title = f"How far from {first.name}, and the score of each"
+    return show(Report(title, [sentence], [table], data={"rows": rows}), ways)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from .errors import ModelError
-from .evaluate import ValidationText, read_validation
+from .evaluate import Told, ValidationText, read_validation, tell_nobody
 from .export import read_artifact, weights_in
 from .score import first_targets, load_model
 
@@ -34,7 +34,9 @@ class Yardstick:
         self.length = config.train_seq_len
         self.text = first_targets(text, max(tokens, self.length)) if tokens else text
 
-    def measure(self, others: Sequence[Mapping[str, np.ndarray]]) -> tuple[dict[str, float], list[dict[str, float]]]:
+    def measure(
+        self, others: Sequence[Mapping[str, np.ndarray]], tell: Told = tell_nobody
+    ) -> tuple[dict[str, float], list[dict[str, float]]]:
         """The first model's scores, and those of each other with its divergence. Raises ModelError for other shapes.
 
         Keys: kl (bits a token, the first model's distributions the true ones), val_loss (nats), bpb_table, bpb_raw.
@@ -53,6 +55,7 @@ class Yardstick:
                     other = self.model.logits(ids).flatten(0, 1).log_softmax(dim=-1)
                     sums[1 + k, 0] += float(F.nll_loss(other, wanted, reduction="sum"))
                     sums[1 + k, 1] += float((first.exp() * (first - other)).sum(dtype=torch.float64))
+                tell(ids.numel(), inputs.numel())
         weights_in(self.model, self.arrays, "the first model")
         return self.words(sums[0], text), [self.words(row, text) for row in sums[1:]]
 

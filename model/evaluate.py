@@ -10,6 +10,7 @@ exactly once, and what is left after the last full sequence is dropped and state
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,9 +139,22 @@ def share_sums(values: list[float], device: torch.device) -> list[float]:
     return [float(v) for v in sums]
 
 
+Told = Callable[[int, int], object]  # is called with targets just scored and their number in all
+
+
+def tell_nobody(more: int, total: int) -> None:
+    """For who does not want to know how far it is."""
+
+
 @torch.no_grad()
 def score_sequential(
-    model: GPT, text: ValidationText, length: int, batch_tokens: int, rank: int = 0, world: int = 1
+    model: GPT,
+    text: ValidationText,
+    length: int,
+    batch_tokens: int,
+    rank: int = 0,
+    world: int = 1,
+    tell: Told = tell_nobody,
 ) -> ScoreSums:
     """Score the split in sequences of `length`, this rank's share of them, and sum over all ranks.
 
@@ -158,6 +172,7 @@ def score_sequential(
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat):
             scored = model.nats(piece[:-1].view(-1, length), piece[1:].view(-1, length))  # (B, T)
         nats += scored.double().sum()
+        tell(scored.numel(), (last - first) * length)
     span = slice(first * length + 1, last * length + 1)
     raw = 0.0 if text.raw is None else float(text.raw[span].sum(dtype=np.int64))
     counted = [float(nats), float((last - first) * length), raw, float(text.table[span].sum())]

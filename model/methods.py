@@ -8,7 +8,7 @@ from .adapt import score_adapting
 from .config import RunConfig
 from .data import BOS
 from .errors import ModelError
-from .evaluate import ScoreSums, ValidationText, score_sequential
+from .evaluate import ScoreSums, Told, ValidationText, score_sequential, tell_nobody
 from .gpt import GPT
 from .windows import Windows, document_windows, score_windows, sequential_windows, sliding_windows
 
@@ -26,7 +26,13 @@ def plan_of(method: str, stride: int, text: ValidationText, length: int) -> tupl
 
 
 def score_by_method(
-    model: GPT, text: ValidationText, config: RunConfig, batch_tokens: int, rank: int = 0, world: int = 1
+    model: GPT,
+    text: ValidationText,
+    config: RunConfig,
+    batch_tokens: int,
+    rank: int = 0,
+    world: int = 1,
+    tell: Told = tell_nobody,
 ) -> tuple[ScoreSums, str]:
     """The sums by `config.eval_method`, and the words for score.json. Every rank returns the same. Raises ModelError.
 
@@ -34,10 +40,10 @@ def score_by_method(
     """
     length = config.train_seq_len
     if config.eval_method == "sequential":
-        return score_sequential(model, text, length, batch_tokens, rank, world), "sequential"
+        return score_sequential(model, text, length, batch_tokens, rank, world, tell), "sequential"
     if config.eval_method == "adapting":
         rows, rate = config.adapt_windows, config.adapt_rate
         words = f"adapting, {rows} sequences a step of rate {rate:g}" + (f", {world} stretches" if world > 1 else "")
-        return score_adapting(model, text, length, rows, rate, rank, world), words
+        return score_adapting(model, text, length, rows, rate, rank, world, tell), words
     windows, words = plan_of(config.eval_method, config.eval_stride, text, length)
-    return score_windows(model, text, windows, batch_tokens, rank, world), words
+    return score_windows(model, text, windows, batch_tokens, rank, world, tell), words

@@ -2,24 +2,52 @@
 
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from .config import RunConfig
 
 
-@contextmanager
-def working(line: str) -> Iterator[None]:
-    """A spinner with the time so far for work that cannot say how far it is; silent unless stderr is a terminal."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn(line), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task(line, total=None)
-        yield
+class Rate(ProgressColumn):
+    """Tokens a second so far."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} tokens/s" if task.speed else "")
+
+
+class TokenBar:
+    """A bar over tokens with their rate and the time left; called with how many more are done, and of how many.
+
+    Silent unless stderr is a terminal. What is not known yet (no call has said it) is shown as a wait.
+    """
+
+    def __init__(self, line: str) -> None:
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn(line), BarColumn(), Rate(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.bar.add_task(line, total=None)
+
+    def __enter__(self) -> "TokenBar":
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def __call__(self, more: int, total: int) -> None:
+        self.bar.update(self.task, advance=more, total=total)
 
 
 class Watcher:

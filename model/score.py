@@ -16,13 +16,14 @@ import torch
 
 from .config import RunConfig, read_config_file, with_values
 from .errors import ModelError
-from .evaluate import ValidationText, read_validation
+from .evaluate import Told, ValidationText, read_validation, tell_nobody
 from .export import read_artifact, weights_in
 from .fast import gpt_for
 from .finish import score_words
 from .gpt import GPT
 from .loops import block_order
 from .methods import score_by_method
+from .scoring import PLAIN, Scoring
 
 EVAL_TOKENS = {"cpu": 4096, "cuda": 65_536}  # scored in one pass
 ARTIFACTS = ("final_model.pgc", "final_model.int8.ptz", "model.safetensors", "checkpoint/model.safetensors")
@@ -105,26 +106,17 @@ def first_targets(text: ValidationText, tokens: int) -> ValidationText:
     return ValidationText(text.tokens[: tokens + 1], raw, text.table[: tokens + 1])
 
 
-def score_artifact(
-    artifact: Path,
-    shards: Path,
-    length: int = 0,
-    tokens: int = 0,
-    method: str = "sequential",
-    stride: int = 0,
-    rate: float | None = None,
-) -> dict[str, object]:
+def score_artifact(artifact: Path, shards: Path, how: Scoring = PLAIN, tell: Told = tell_nobody) -> dict[str, object]:
     """The content of score.json for a file on a folder of shards. Raises ModelError, CodecError or OSError."""
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
-    model = load_model(artifact, length)
-    changes = {"data_path": str(shards), "eval_method": method, "eval_stride": stride}
-    config = with_values(model.config, changes | ({} if rate is None else {"adapt_rate": rate}), "the command line")
+    model = load_model(artifact, how.length)
+    config = with_values(model.config, {"data_path": str(shards)} | how.changes(), "the command line")
     text = read_validation(config)
-    if tokens:
-        text = first_targets(text, max(tokens, config.train_seq_len))
+    if how.tokens:
+        text = first_targets(text, max(how.tokens, config.train_seq_len))
     if torch.cuda.is_available() and config.device != "cpu":
         model.to("cuda")
     begin = time.perf_counter()
-    sums, words = score_by_method(model, text, config, EVAL_TOKENS[next(model.parameters()).device.type])
+    sums, words = score_by_method(model, text, config, EVAL_TOKENS[next(model.parameters()).device.type], tell=tell)
     return score_words(sums, words, artifact.name, time.perf_counter() - begin)

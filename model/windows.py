@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .errors import ModelError
-from .evaluate import ScoreSums, ValidationText, share_sums
+from .evaluate import ScoreSums, Told, ValidationText, share_sums, tell_nobody
 from .gpt import GPT
 
 
@@ -78,7 +78,13 @@ def check_coverage(windows: Windows, until: int) -> None:
 
 @torch.no_grad()
 def score_windows(
-    model: GPT, text: ValidationText, windows: Windows, batch_tokens: int, rank: int = 0, world: int = 1
+    model: GPT,
+    text: ValidationText,
+    windows: Windows,
+    batch_tokens: int,
+    rank: int = 0,
+    world: int = 1,
+    tell: Told = tell_nobody,
 ) -> ScoreSums:
     """Carry out a plan, this rank's share of it, and sum over all ranks. Raises ModelError for a plan with holes."""
     check_coverage(windows, int(windows.stop.max(initial=0)))
@@ -86,6 +92,7 @@ def score_windows(
     lengths = windows.stop - windows.start
     order = np.argsort(-lengths, kind="stable")[rank::world]  # longest first
     nats = torch.zeros((), dtype=torch.float64, device=device)
+    planned = int((windows.stop - windows.first + 1)[order].sum())
     padded = torch.from_numpy(text.tokens.astype(np.int64)).to(device)
     done = 0
     while done < order.size:
@@ -101,6 +108,7 @@ def score_windows(
             scored = model.nats(padded[place], padded[place + 1])  # (B, T)
         targets = start + steps + 1
         nats += scored.double()[(targets >= first) & (targets <= stop)].sum()
+        tell(int((stop - first + 1).sum()), planned)
     raw_ends = None if text.raw is None else np.concatenate(([0], np.cumsum(text.raw, dtype=np.int64)))
     table_ends = np.concatenate(([0], np.cumsum(text.table)))
     own = [windows.first[order], windows.stop[order] + 1]

@@ -9,6 +9,7 @@ import torch
 from model import bench
 from model.config import RunConfig
 from model.errors import ModelError
+from pglab_report import Ways
 
 
 def test_a_token_of_the_baseline_costs_what_the_survey_counted() -> None:
@@ -62,8 +63,10 @@ def test_the_command_prints_a_table_or_one_document(
     monkeypatch.setitem(bench.SHAPES, "tour", small)
     bench.bench(device="cpu", steps=1)
     assert "fastest matrix product" in " ".join(capsys.readouterr().out.split())
-    bench.bench(device="cpu", steps=1, json=True)
-    assert json.loads(capsys.readouterr().out)["shape"] == "tour"
+    bench.bench(device="cpu", steps=1, ways=Ways(json=True))
+    found = json.loads(capsys.readouterr().out)
+    assert found["shape"] == "tour"
+    assert [row["part"] for row in found["tables"]["parts"]["rows"]][:3] == list(bench.PARTS[:3])
     with pytest.raises(ModelError, match="no shape is called 'moon'"):
         bench.bench(shape="moon")
     with pytest.raises(ModelError, match="no form called 'quantum'"):

@@ -8,6 +8,7 @@ import pytest
 import pglab
 from model import bench_prove
 from model.errors import ModelError
+from pglab_report import Ways, show
 from tests.proof_makers import tiny_tour
 
 KEYS = {"path", "verb", "tokens_per_second", "share_scorer", "share_pipe", "share_prover", "wall_seconds", "peak_bytes"}
@@ -40,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_whole_bench_on_a_tiny_model(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bench_prove.bench(run=run, documents=1, rows=4, windows=2, json=True)
+    bench_prove.bench(run=run, documents=1, rows=4, windows=2, ways=Ways(json=True))
     found = json.loads(capsys.readouterr().out)
     assert [(row["path"], row["verb"]) for row in found["rows"]] == [
         ("kv", "write"),
@@ -55,5 +56,5 @@ def test_the_whole_bench_on_a_tiny_model(run: Path, capsys: pytest.CaptureFixtur
     assert {"zlib-9", "lzma-9"} <= {row["coder"] for row in found["sizes"]}
     assert abs(found["overhead"]["precision"]) < 1e-3
     assert "windows taken by steps, all equal" in found["notes"][0]
-    bench_prove.show(found)
+    show(bench_prove.prove_report(found))
     assert "tokens a CPU second" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from model.gpt import GPT, parameter_count
 from model.ranks import Ranks, StopRequest, bfloat16_pays, check_world, open_ranks, rank_numbers
 from model.rounding import codec_grid, matrices
 from model.score import load_model, score_artifact
+from model.scoring import Scoring
 from model.train import Training, run_training
 from tests.model_makers import shard_bytes, tiny_config, write_tiny_shards
 from tests.test_model_switches import ALL
@@ -84,7 +85,7 @@ def test_the_run_s_score_is_by_the_recipe_s_method(tmp_path: Path, shards: Path,
     assert score["tokens"] == (202 if method == "sliding" else 200)
     log = (tmp_path / "run" / "train.log").read_text()
     assert f"final_official_zlib9_{method}_roundtrip_exact val_loss:{score['val_loss']:.8f}" in log
-    again = score_artifact(tmp_path / "run" / "final_model.pgc", shards, method=method, stride=4)
+    again = score_artifact(tmp_path / "run" / "final_model.pgc", shards, Scoring(method=method, stride=4))
     assert again["nats"] == pytest.approx(score["nats"], rel=1e-6)
     plain = score_artifact(tmp_path / "run" / "final_model.pgc", shards)
     assert f"final_official_zlib9_roundtrip_exact val_loss:{plain['val_loss']:.8f}" in log
