@@ -54,6 +54,7 @@ LINES = [
     "runs list --store @run",
     "runs show @run",
     "runs compare @run @run",
+    "runs prune --store @run --dry-run",
     "watch @run --once",
     "completion --out #file bash",
     "doctor",
@@ -66,7 +67,13 @@ JUDGES = (
     "shards verify",
     "codec verify",
 )  # bad input may be a finding for these: status 1
-NO_JUDGES = ("record rank", "record site", "record report", "runs list")  # to these, nothing found is no fault
+NO_JUDGES = (
+    "record rank",
+    "record site",
+    "record report",
+    "runs list",
+    "runs prune",
+)  # to these, nothing found is no fault
 UNTRIED = {"bench", "--help", "--version"}  # benches have their own tests
 
 
@@ -150,6 +157,8 @@ def test_bad_input_is_a_sentence(
     for kind, bad in bad_inputs(tmp_path).items():
         if (slot, kind) == ("docs", "page.html") or (slot == "run" and kind == "folder"):
             continue  # plain text is text; an empty folder is tried below
+        if line.startswith("prove write") and slot == "container" and kind in ("page.html", "half.json", "empty"):
+            continue  # each starts a process that loads torch, which says of all of them what it says of noise
         given = {name: str(bad if name == slot else place) for name, place in good.items()}
         words = fill(line, given, f"{tmp_path}/out-{kind}-")
         status = pglab.run(words)

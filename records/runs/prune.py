@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -109,7 +109,7 @@ def prune(root: Path, older: float | None = None, keep: int | None = None, dry: 
     """
     if not root.is_dir():
         raise RunError(f"{root}: no such folder of runs. Make one with: pglab run RECIPE.toml")
-    with registering(root):
+    with nullcontext() if dry or not (root / "stages").is_dir() else registering(root):
         known = experiments_of(root)
         old = known[keep or 0 :] if (older is not None or keep is not None) else []
         limit = time.time() - (older or 0.0)
