@@ -1,37 +1,37 @@
 """`pglab bench codecs`: our coders and the general ones on the same integers, in one run, as ratios.
 
 The weights are those you give, or a made state dict whose rows and columns differ as trained ones do (its numbers say
-little about real weights, and the table says so). Everything counts: the sizes are of whole containers, written, read
-back and compared. `of best general` is the size against the smallest brotli-11 layout of the same integers.
+little about real weights, and the table says so). The integers are made once; everything counts: the sizes are of
+whole containers, written, read back and compared. A row is kept on disk as soon as it is there (`--keep`), so that a
+run over large weights may be stopped and gone on with.
 """
 
-import json as json_module
-import os
-import shutil
-import subprocess
+import hashlib
+import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from cyclopts import Parameter
 
+from pglab_report import Ways, show
+
+from .bench_peers import PEERS, peer_row
+from .bench_report import bench_report
 from .container_write import quantize_all
 from .errors import CodecError
 from .measure import measure_ptz, measure_recipe
 from .recipes import parse_recipe
 from .sources import Weights, read_weights
-from .tables import progress, show
+from .stage import Parts
+from .tables import progress
 
 GENERAL_CODERS = ("zlib9", "zstd22", "lzma9", "brotli11", "columns+brotli11")
-COLUMNS = ("recipe", "bytes", "of_general", "of_official", "bits", "order0", "coder_s", "decode_s", "mse")
-PEERS = {
-    "lrzip": (
-        ["lrzip", "-z", "-L9", "-p1", "-w1", "-q", "-f", "-o", "{target}", "{source}"],
-        ["lrzip", "-d", "-p1", "-q", "-f", "-o", "{back}", "{target}"],
-    ),
-    "zpaq": (["zpaq", "add", "{target}", "{source}", "-m5"], ["zpaq", "list", "{target}", "-test"]),
-}
+OWN_CODERS = ("order0", "mix")
+OFFICIAL_ROW = "official .int8.ptz"
 
 
 def made_weights() -> Weights:
@@ -45,80 +45,86 @@ def made_weights() -> Weights:
     return Weights("made (not trained; give a checkpoint for figures that count)", tensors, {}, None)
 
 
-def bench_rows(weights: Weights, quantizer: str, rounds: int) -> list[dict[str, Any]]:
-    """A row for each coder of the same integers; seconds are medians of so many rounds, one after another."""
-    with tempfile.TemporaryDirectory() as place:
-        same = quantizer == "same"
-        recipes = [parse_recipe(f"{'official' if same else quantizer}+{coder}") for coder in (*GENERAL_CODERS, "mix")]
-        timed: dict[str, list[dict[str, Any]]] = {}
-        for _ in range(rounds):
-            for recipe in progress(recipes, "coders"):
-                row = measure_recipe(weights, recipe, Path(place), recode=same)
-                timed.setdefault(row["recipe"], []).append(row)
-            for row in peer_rows(weights, quantizer, Path(place)):
-                timed.setdefault(row["recipe"], []).append(row)
-        rows = [dict(found[0]) for found in timed.values()]
-        for row in rows:
-            for key in ("coder_s", "decode_s"):
-                row[key] = median(r[key] for r in timed[row["recipe"]])
-        official = measure_ptz(weights, Path(place))["bytes"]
-    best = min(row["bytes"] for row in rows if "brotli" in row["recipe"])
-    for row in rows:
-        row |= {"of_general": row["bytes"] / best, "of_official": row["bytes"] / official}
-    return rows
+def integers_of(weights: Weights, quantizer: str) -> list[Parts]:
+    """The integers that all coders code. Raises CodecError."""
+    if quantizer == "same":
+        if weights.parts is None:
+            raise CodecError(f"{weights.path}: same recodes the integers of a .int8.ptz; name a quantiser instead.")
+        return weights.parts
+    return quantize_all(weights.tensors, parse_recipe(f"{quantizer}+store"), weights.dtypes)
 
 
-def peer_rows(weights: Weights, quantizer: str, folder: Path) -> list[dict[str, Any]]:
-    """lrzip and zpaq, where they are installed, on the integers alone (no scales, no header: it favours them).
+def fingerprint(parts: list[Parts]) -> str:
+    """The first 16 digits of a hash over everything that is coded."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part.name}\0{part.dtype}\0{part.shape}\0{part.scheme}\0".encode("utf-8", "replace"))
+        for array in part.arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
-    Rows and columns first are both tried, and the smaller file is counted with its own seconds (CPU, of the child).
+
+def bench_rows(
+    weights: Weights, quantizer: str, rounds: int = 1, peers: bool = False, keep: Path | None = None
+) -> list[dict[str, Any]]:
+    """A row for each coder of the same integers; seconds are medians of so many rounds, one after another.
+
+    peers: lrzip and zpaq too, each once. keep: a file of rows, which is read first and grows row by row.
     """
-    parts = weights.parts if quantizer == "same" else None
-    if parts is None:
-        parts = quantize_all(weights.tensors, parse_recipe(f"{quantizer}+store"), weights.dtypes)
-    ints = [p.arrays[0] for p in parts if not p.scheme.startswith("raw")]
-    ways = {"": ints, ", by columns": [np.ascontiguousarray(a.T) for a in ints]}
-    rows = []
-    for name, (write, read) in PEERS.items():
-        if not shutil.which(name):
-            continue
-        tries: list[dict[str, Any]] = []
-        for way, arrays in ways.items():
-            source, target = folder / "ints", folder / f"ints.{name}"
-            target.unlink(missing_ok=True)
-            source.write_bytes(b"".join(a.tobytes() for a in arrays))
-            wrote = child_seconds([w.format(source=source, target=target) for w in write])
-            size, weight = target.stat().st_size, sum(a.size for a in arrays)
-            back = child_seconds([w.format(source=source, target=target, back=folder / "back") for w in read])
-            row = {"recipe": f"{name} (integers alone{way})", "bytes": size, "bits": 8 * size / max(weight, 1)}
-            tries.append({**row, "coder_s": wrote, "decode_s": back})
-        rows.append(min(tries, key=lambda row: row["bytes"]))
+    parts = integers_of(weights, quantizer)
+    coded = weights._replace(parts=parts)
+    mark = fingerprint(parts)
+    held = kept_rows(keep, mark, quantizer)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+
+        def ours(coder: str) -> dict[str, Any]:
+            recipe = parse_recipe(f"exact+{coder}")
+            found = [measure_recipe(coded, recipe, folder, recode=True) for _ in range(max(rounds, 1))]
+            timed = {key: median(row[key] for row in found) for key in ("coder_s", "decode_s")}
+            return {**found[0], **timed, "recipe": f"{quantizer}+{coder}"}
+
+        work: dict[str, Callable[[], dict[str, Any]]] = {OFFICIAL_ROW: lambda: measure_ptz(weights, folder)}
+        for coder in (*GENERAL_CODERS, *OWN_CODERS):
+            work[f"{quantizer}+{coder}"] = lambda coder=coder: ours(coder)  # type: ignore[misc]
+        for name in PEERS if peers else ():
+            work[f"{name} (integers alone)"] = lambda name=name: peer_row(parts, name, folder)  # type: ignore[misc]
+        for name in progress([n for n in work if n not in held], f"coders of {Path(weights.path).name}"):
+            held[name] = work[name]()
+            if keep and held[name]:
+                with keep.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps({"mark": mark, "quantizer": quantizer, "work": name, "row": held[name]}))
+                    stream.write("\n")
+    rows = [held[name] for name in work if held[name]]
+    best = min((row["bytes"] for row in rows if "brotli" in row["recipe"]), default=0)
+    for row in rows:
+        row |= {"of_general": row["bytes"] / best, "of_official": row["bytes"] / held[OFFICIAL_ROW]["bytes"]}
+        row["of_order0"] = row["bits"] / row["order0"] if row.get("bits") and row.get("order0") else None
     return rows
 
 
-def child_seconds(words: list[str]) -> float:
-    """CPU seconds of a program. Raises CodecError when it fails, or has not ended within the hour."""
-    before = os.times()
-    try:
-        done = subprocess.run(
-            words,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=3600,
-        )
-    except subprocess.TimeoutExpired:
-        raise CodecError(f"{words[0]} did not end within the hour. Take it off the PATH to bench without it.") from None
-    if done.returncode:
-        raise CodecError(
-            f"{words[0]} ended with status {done.returncode}: {done.stderr.decode(errors='replace')[-80:]}"
-        )
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+def kept_rows(keep: Path | None, mark: str, quantizer: str) -> dict[str, dict[str, Any]]:
+    """The rows of an earlier run over the same integers; a line that a kill tore is passed over."""
+    held: dict[str, dict[str, Any]] = {}
+    for line in keep.read_text(encoding="utf-8").splitlines() if keep and keep.exists() else []:
+        try:
+            found = json.loads(line)
+            if (found["mark"], found["quantizer"]) == (mark, quantizer):
+                held[str(found["work"])] = dict(found["row"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return held
 
 
-def bench(*checkpoints: Path, quantizer: str = "int6-sigma", rounds: int = 1, json: bool = False) -> int:
+def bench(
+    *checkpoints: Path,
+    quantizer: str = "int6-sigma",
+    rounds: int = 1,
+    peers: Annotated[bool, Parameter(negative=())] = False,
+    keep: Path | None = None,
+    megabytes: float = 0.0,
+    ways: Ways = Ways(),
+) -> int:
     """Code the same integers with every coder and set sizes and seconds side by side.
 
     Parameters
@@ -129,18 +135,20 @@ def bench(*checkpoints: Path, quantizer: str = "int6-sigma", rounds: int = 1, js
         What makes the integers: int6-sigma, int6-row, official, step-S, trellisN-S, or same for those of a .int8.ptz.
     rounds
         How often every coder runs, one after another; seconds are medians.
-    json
-        Print one JSON document instead of the tables.
+    peers
+        The installed programs lrzip and zpaq too, each once, rows and columns first: minutes on large weights.
+    keep
+        A file of rows: what it holds is not run again, what is run is added at once.
+    megabytes
+        Instead, time one artifact of so many million bytes: the weights, as often as it takes, in the coder mix.
     """
     loaded = [read_weights(path) for path in checkpoints] or [made_weights()]
-    if quantizer == "same" and any(weights.parts is None for weights in loaded):
-        raise CodecError("same recodes the integers of a .int8.ptz, and one of the files has none. Name a quantiser.")
-    answer = []
+    if megabytes:
+        from .bench_large import large_report, large_row
+
+        return show(large_report([large_row(weights, quantizer, megabytes) for weights in loaded]), ways)
+    found = []
     for weights in loaded:
-        rows = bench_rows(weights, quantizer, max(rounds, 1))
-        answer.append({"path": weights.path, "quantizer": quantizer, "rows": rows})
-        if not json:
-            show(rows, COLUMNS, f"{weights.path}: {weights.parameters:,} parameters, {quantizer}", False)
-    if json:
-        print(json_module.dumps(answer, indent=1))
-    return 0
+        rows = bench_rows(weights, quantizer, rounds, peers, keep)
+        found.append({"path": weights.path, "parameters": weights.parameters, "quantizer": quantizer, "rows": rows})
+    return show(bench_report(found), ways)

@@ -17,97 +17,112 @@ from typing import Any
 import numpy as np
 
 from .decode_bytes import byte_decoders, inflate
-from .dequantize import FLOATS, STORED, dequantize, part_specs
+from .dequantize import STORED, dequantize, part_specs
 from .errors import CodecError
-from .layouts import laid_size, take_up
+from .layouts import Specs, raw_size, take_up
 
 MAGIC = b"\x89PGC\r\n\x1a\n"
-HEAD = struct.Struct("<8sBBIIQ")  # magic, version, flags, table bytes stored, table bytes plain, body bytes
+HEAD = struct.Struct("<8sBBIIQI")  # magic, version, flags, table bytes stored, table bytes plain, body bytes, CRC
 VERSION = 1
 TABLE_LIMIT = 1 << 24
 DECODE_LIMIT = 1 << 31  # bytes of all decoded parts together
 
 
-def read_table(data: bytes) -> tuple[dict[str, Any], int]:
-    """The table of a container and the offset of its body. Raises CodecError."""
-    if len(data) < HEAD.size + 4 or data[:8] != MAGIC:
+def read_table(data: bytes, limit: int = DECODE_LIMIT) -> tuple[dict[str, Any], list[Specs], list[int]]:
+    """The table of a container, dtype and shape of each array stream by stream, and where streams start and end.
+
+    Raises CodecError for whatever is not as FORMAT.md says.
+    """
+    if len(data) < HEAD.size or data[:8] != MAGIC:
         raise CodecError(f"not a .pgc container: starts with {data[:8].hex()}, wanted {MAGIC.hex()}.")
-    _, version, flags, stored, plain, body = HEAD.unpack_from(data)
+    _, version, flags, stored, plain, body, crc = HEAD.unpack_from(data)
     if version != VERSION or flags:
         raise CodecError(
             f"container version {version} with flags {flags}; this reader knows version {VERSION}, flags 0."
         )
-    start = HEAD.size + 4 + stored
+    start = HEAD.size + stored
     if start + body != len(data) or plain > TABLE_LIMIT:
         raise CodecError(f"the head declares {start + body:,} bytes (table {plain:,}), the file has {len(data):,}.")
-    (crc,) = struct.unpack_from("<I", data, HEAD.size)
-    if zlib.crc32(data[HEAD.size + 4 : start], zlib.crc32(data[: HEAD.size])) != crc:
+    packed = data[HEAD.size : start]
+    if zlib.crc32(packed, zlib.crc32(data[:26])) != crc:
         raise CodecError("the checksum of head and table is wrong: the file is damaged. Fetch or write it again.")
     try:
-        text = inflate(data[HEAD.size + 4 : start], plain)
+        text = inflate(packed, plain)
+        if len(text) != plain:
+            raise CodecError(f"the table is {len(text):,} bytes, the head says {plain:,}.")
         table = json.loads(text.decode())
-    except (zlib.error, ValueError, RecursionError) as error:
-        raise CodecError(f"the table cannot be read ({str(error)[:80]}).") from None
-    if len(text) != plain or not isinstance(table, dict) or {"streams", "tensors"} - set(table):
-        raise CodecError("the table is not an object with streams and tensors of the declared size.")
-    return table, start
+        specs = check_table(table["streams"], table["tensors"], limit)
+        ends = [start]
+        for row in table["streams"]:
+            ends.append(ends[-1] + row[1])
+    except CodecError:
+        raise
+    except Exception as error:  # no object, a row that is no list, a side too long for a number
+        raise CodecError(f"the table has another shape than FORMAT.md says ({str(error)[:80]}).") from None
+    if ends[-1] != len(data):
+        raise CodecError("the streams do not fill the body exactly.")
+    return table, specs, ends
 
 
-def is_count(value: Any) -> bool:
-    """Whether a table's value is an integer that can be a length."""
-    return type(value) is int and 0 <= value < 1 << 48
+def check_counts(values: list[Any], row: list[Any]) -> None:
+    """CodecError unless all are integers of 0 or more; `row` is where they stand."""
+    if any(type(value) is not int or value < 0 for value in values):
+        raise CodecError(f"the row {row!r:.80} has no count where one must be.")
 
 
-def check_table(table: dict[str, Any], body: int, limit: int) -> list[list[tuple[str, tuple[int, ...]]]]:
+def check_table(streams: list[Any], tensors: list[Any], limit: int) -> list[Specs]:
     """Every claim of the table against the rules; returns dtype and shape of each array, stream by stream."""
-    for row in table["streams"]:
-        if [type(v) for v in row] != [str, int, int, int] or not is_count(row[1]):
-            raise CodecError(f"a stream's row is {row!r:.80}; wanted [chain, bytes, crc, crc of the content].")
-    specs: list[list[tuple[str, tuple[int, ...]]]] = [[] for _ in table["streams"]]
+    for chain, size, crc, inner in streams:
+        check_counts([size, crc, inner], [chain, size, crc, inner])
+    specs: list[Specs] = [[] for _ in streams]
     names, left = set(), limit
-    for row in table["tensors"]:
-        if [type(v) for v in row] != [str, str, list, str, list] or not all(map(is_count, row[2])) or len(row[2]) > 16:
-            raise CodecError(f"a tensor's row is {row!r:.80}; wanted [name, dtype, shape, scheme, streams].")
-        name, dtype, shape, scheme, streams = row
-        if name in names or name != name.encode("utf-8", "replace").decode() or dtype not in FLOATS + STORED:
+    for name, dtype, shape, scheme, places in tensors:
+        check_counts([*shape, *places], [name, dtype, shape, scheme, places])
+        if name in names or name.encode("utf-8", "replace").decode() != name or dtype not in ["bfloat16", *STORED]:
             raise CodecError(f"the tensor {name!r:.60} of dtype {dtype!r:.20} is named twice, or neither can be.")
         names.add(name)
         wants = part_specs(scheme, tuple(shape))
         left -= sum(prod(s) * max(np.dtype(d).itemsize, 4) for d, s in wants)
         if left < 0:
             raise CodecError(f"tensors up to {name!r:.60} declare more than the limit of {limit:,} bytes; refused.")
-        if len(streams) != len(wants) or not all(is_count(s) and s < len(specs) for s in streams):
-            raise CodecError(f"the tensor {name!r:.60} names streams {streams!r:.60} that are not there.")
-        for stream, spec in zip(streams, wants, strict=True):
-            specs[stream].append(spec)
-    if sum(row[1] for row in table["streams"]) != body or not all(specs):
-        raise CodecError("the streams do not fill the body exactly, or one belongs to no tensor.")
-    if any(len({dtype for dtype, _ in stream}) > 1 for stream in specs):
-        raise CodecError("a stream mixes arrays of several dtypes.")
+        if len(places) != len(wants) or max(places) >= len(specs) or len(shape) > 16:
+            raise CodecError(f"the tensor {name!r:.60} names streams {places!r:.60} that are not there.")
+        for place, spec in zip(places, wants, strict=True):
+            specs[place].append(spec)
+    if any(len({dtype for dtype, _ in stream}) != 1 for stream in specs):
+        raise CodecError("a stream mixes arrays of several dtypes, or belongs to no tensor.")
     return specs
 
 
-def open_stream(
-    chain: str, data: bytes, specs: list[tuple[str, tuple[int, ...]]], decoders: Mapping[str, Callable[..., Any]]
-) -> list[np.ndarray]:
+def open_stream(chain: str, data: bytes, specs: Specs, decoders: Mapping[str, Callable[..., Any]]) -> list[np.ndarray]:
     """One stream back to its arrays. Raises CodecError for whatever its decoder meets."""
-    *layout, coder = chain.split("+")
     try:
+        *layout, coder = chain.split("+")
         if coder in decoders:
             return decoders[coder](data, specs)
         if coder not in byte_decoders():
             raise CodecError(f"coded with {coder!r:.40}, which this reader does not carry")
-        size = laid_size(layout, specs)
-        plain = byte_decoders()[coder](data, size)
-        if len(plain) != size:
-            raise CodecError(f"{len(plain):,} bytes came out, the table says {size:,}")
-        return take_up(layout, plain, specs)
-    except CodecError:
-        raise
-    except ImportError:
+        return take_up(layout, byte_decoders()[coder](data, raw_size(specs)), specs)
+    except (CodecError, ImportError):
         raise
     except Exception as error:  # zlib, lzma, brotli, zstandard and numpy each have their own
-        raise CodecError(f"{coder} cannot decode it ({str(error)[:80]})") from None
+        raise CodecError(f"{chain!r:.40} cannot decode it ({str(error)[:80]})") from None
+
+
+def stream_arrays(
+    row: list[Any], coded: bytes, specs: Specs, decoders: Mapping[str, Callable[..., Any]]
+) -> Iterator[np.ndarray]:
+    """The arrays of a stream one after another, decoded when the first is asked for. Raises CodecError."""
+    chain, _, crc, inner = row
+    if zlib.crc32(coded) != crc:
+        raise CodecError("checksum wrong, the file is damaged")
+    arrays, found = open_stream(chain, coded, specs, decoders), 0
+    for array in arrays:
+        found = zlib.crc32(array.astype(array.dtype.newbyteorder("<")).tobytes(), found)
+    if found != inner:
+        raise CodecError("decoded to other numbers than were written; report it with the file")
+    while arrays:
+        yield arrays.pop(0)
 
 
 def unpack_container(
@@ -118,34 +133,16 @@ def unpack_container(
     `decoders` adds coders of whole arrays by name: `decode(data, specs) -> arrays`. bfloat16 arrays are float32 holding
     bfloat16 values. Raises CodecError.
     """
-    table, at = read_table(data)
-    try:
-        specs = check_table(table, len(data) - at, limit)
-    except (TypeError, AttributeError, OverflowError) as error:
-        raise CodecError(f"the table has another shape than FORMAT.md says ({str(error)[:80]}).") from None
-    starts = [at]
-    for row in table["streams"]:
-        starts.append(starts[-1] + row[1])
-    ready: dict[int, list[np.ndarray]] = {}
-    for name, dtype, shape, scheme, streams in table["tensors"]:
+    table, specs, ends = read_table(data, limit)
+    opened = [
+        stream_arrays(row, data[ends[s] : ends[s + 1]], specs[s], decoders or {})
+        for s, row in enumerate(table["streams"])
+    ]
+    for name, dtype, shape, scheme, places in table["tensors"]:
         parts = []
-        for s in streams:
-            if s not in ready:
-                chain, size, crc, inner = table["streams"][s]
-                coded = data[starts[s] : starts[s] + size]
-                if zlib.crc32(coded) != crc:
-                    raise CodecError(f"stream {s} at byte {starts[s]:,}: checksum wrong, the file is damaged.")
-                try:
-                    arrays = open_stream(chain, coded, specs[s], decoders or {})
-                except CodecError as error:
-                    raise CodecError(f"stream {s} at byte {starts[s]:,}: {error}.") from None
-                found = 0
-                for array in arrays:
-                    found = zlib.crc32(array.astype(array.dtype.newbyteorder("<")).tobytes(), found)
-                if found != inner:
-                    raise CodecError(
-                        f"stream {s}: decoded to other numbers than were written; report it with the file."
-                    )
-                ready[s] = arrays[::-1]
-            parts.append(ready[s].pop())
+        for s in places:
+            try:
+                parts.append(next(opened[s]))
+            except CodecError as error:
+                raise CodecError(f"stream {s} at byte {ends[s]:,}: {error}.") from None
         yield name, dequantize(scheme, parts, tuple(shape), dtype), dtype

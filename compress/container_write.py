@@ -78,8 +78,9 @@ def assemble(table: dict[str, object], body: bytes) -> bytes:
         raise CodecError("a tensor's name is not valid Unicode and cannot be stored. Rename it.") from None
     packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
     packed = packer.compress(text) + packer.flush()
-    head = HEAD.pack(MAGIC, VERSION, 0, len(packed), len(text), len(body))
-    return head + zlib.crc32(packed, zlib.crc32(head)).to_bytes(4, "little") + packed + body
+    numbers = VERSION, 0, len(packed), len(text), len(body)
+    crc = zlib.crc32(packed, zlib.crc32(HEAD.pack(MAGIC, *numbers, 0)[:26]))
+    return HEAD.pack(MAGIC, *numbers, crc) + packed + body
 
 
 def pack_tensors(

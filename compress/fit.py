@@ -26,11 +26,13 @@ from .statistics import Metric, Statistics
 from .trellis_search import Trellis, Uniform
 from .water import INT8, MANY, Water
 
-TRIES = 12
-CLOSE = 0.001  # of the budget
+TRIES = 24
+NARROW = 0.001  # of log2(step)
+CLOSE = 0.001  # of the budget, below it
 LIKELY = 0.6  # of plain floats' bytes; no coder of ours takes trained weights below it without loss
 
 Packed = tuple[list[Parts], bytes, Recipe]
+Pack = Callable[[Quantizer], Packed]
 
 
 def fit_budget(
@@ -47,22 +49,26 @@ def fit_budget(
     """
     chosen = parse_coder([coder])
     rest = rest_of(chosen)
-    room = budget - code_bytes - decoder_bytes(Recipe(Exact(), chosen, rest).needs())
+
+    def room(quantizer: Quantizer) -> int:
+        return budget - code_bytes - decoder_bytes(Recipe(quantizer, chosen, rest).needs())
 
     def pack(quantizer: Quantizer) -> Packed:
         recipe = Recipe(quantizer, chosen, rest)
         parts = quantize_all(weights.tensors, recipe, weights.dtypes, statistics)
         return parts, pack_parts(parts, chosen, rest), recipe
 
-    def stepped(step: float) -> Packed:
+    def stepped(step: float) -> Quantizer:
         if statistics:
-            return pack(Water(step, max(states, 1)))
-        return pack(Trellis(step, states) if states else Uniform(step))
+            return Water(step, max(states, 1))
+        return Trellis(step, states) if states else Uniform(step)
 
     says = ""
     found = plain_fit(weights, pack, room)
     if found is None:
-        found, finest = seek(stepped, useful_steps(weights, statistics, room), weights.parameters, room, budget)
+        left = room(stepped(1.0))
+        steps = useful_steps(weights, statistics, left)
+        found, finest = seek(lambda step: pack(stepped(step)), steps, weights.parameters, left, budget)
         if finest:
             says = "finer steps would leave int8; the rest of the budget is of no use to this recipe"
     else:
@@ -81,14 +87,14 @@ def fit_budget(
     return data, answer
 
 
-def plain_fit(weights: Weights, pack: Callable[[Quantizer], Packed], room: int) -> Packed | None:
+def plain_fit(weights: Weights, pack: Pack, room: Callable[[Quantizer], int]) -> Packed | None:
     """The weights exactly, else as halves, where that fits; None where it does not."""
     floats = sum(v.size for v in weights.tensors.values() if v.dtype.kind == "f")
     plain = sum(v.nbytes for v in weights.tensors.values())
     for quantizer, size in ((Exact(), plain), (Half(), 2 * floats)):
-        if LIKELY * size <= room:
+        if LIKELY * size <= room(quantizer):
             found = pack(quantizer)
-            if len(found[1]) <= room:
+            if len(found[1]) <= room(quantizer):
                 return found
     return None
 
@@ -136,30 +142,39 @@ def seek(
     steps: log2 of the finest, the first tried and the coarsest; count: weights.
     """
     finest, x, coarsest = steps
-    over: tuple[float, int] | None = None  # log2(step) and spare bytes (negative) of the coarsest that is too large
-    fits: tuple[float, int, Packed] | None = None  # the same of the finest that fits
-    for _ in range(TRIES):
-        packed = pack(float(f"{exp2(x):.6g}"))
+    over: tuple[float, float] | None = None  # log2(step) and spare bytes (negative) of the coarsest that is too large
+    fits: tuple[float, float] | None = None  # the same of the finest that fits
+    best: tuple[int, Packed] | None = None
+    aim, same = CLOSE / 2 * budget, 0
+    for number in range(TRIES):
+        packed = pack(float(f"{exp2(x):.9g}"))
         spare = room - len(packed[1])
         if spare >= 0:
-            fits = (x, spare, packed) if fits is None or spare < fits[1] else fits
+            best = (spare, packed) if best is None or spare < best[0] else best
             if spare <= CLOSE * budget or x <= finest:
                 return packed, spare > CLOSE * budget
+        elif x >= coarsest:
+            break
+        # sizes are not quite monotonic in the step; a side that stands still counts half, then less (Illinois)
+        same = max(same, 0) + 1 if spare >= 0 else min(same, 0) - 1
+        if spare >= 0:
+            fits = x, spare
+            over = (over[0], over[1] / 2) if over and same > 1 else over
         else:
-            over = (x, spare)
-            if x >= coarsest:
-                break
-        aim = CLOSE / 2 * budget
+            over = x, spare
+            fits = (fits[0], fits[1] / 2) if fits and same < -1 else fits
         if fits is None or over is None:
             x = min(max(x - 8 * (spare - aim) / max(count, 1), finest), coarsest)
         else:
-            share = (aim - over[1]) / (fits[1] - over[1])
+            share = (aim - over[1]) / max(fits[1] - over[1], 1e-9)
             x = over[0] + (fits[0] - over[0]) * min(max(share, 0.05), 0.95)
-    if fits is None:
+            if abs(fits[0] - over[0]) < NARROW:  # steps this near differ by chance alone: try about
+                x = fits[0] + 20 * NARROW * ((number * 0.618034) % 1 - 0.5)
+    if best is None:
         raise CodecError(
             f"the weights do not fit {room:,} bytes at any step tried; raise the budget or shrink the model."
         )
-    return fits[2], False
+    return best[1], False
 
 
 def tensor_rows(

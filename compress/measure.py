@@ -13,7 +13,7 @@ import numpy as np
 
 from .container_read import read_table, unpack_container
 from .container_write import pack_parts, quantize_all, write_packed
-from .decoder_source import OFFICIAL, decoder_bytes, packed_bytes
+from .decoder_source import OFFICIAL, decoder_bytes
 from .decoders import array_decoders
 from .errors import CodecError
 from .official import dequantize_official, quantize_official
@@ -81,7 +81,7 @@ def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool 
     for part in parts:
         if not np.array_equal(part.restore(), back[part.name]):
             raise CodecError(f"{name}: {part.name} did not come back as it was written; report it with the file.")
-    table, _ = read_table(data)
+    table = read_table(data)[0]
     sizes = [row[1] for row in table["streams"]]
     roles = {s: min(i, 1) for r in table["tensors"] for i, s in enumerate(r[4]) if not r[3].startswith("raw")}
     payload = sum(n for s, n in enumerate(sizes) if roles.get(s) == 0)
@@ -91,7 +91,7 @@ def measure_recipe(weights: Weights, recipe: Recipe, folder: Path, recode: bool 
     decoder = decoder_bytes(needs)
     return {
         "recipe": name, "bytes": size, "payload": payload, "scales": scales, "rest": sum(sizes) - payload - scales,
-        "header": size - sum(sizes), "decoder": decoder, "packed": packed_bytes(needs), "quantized_weights": count,
+        "header": size - sum(sizes), "decoder": decoder, "quantized_weights": count,
         "bits": 8 * payload / count if count else None, "order0": bits / count if count else None,
         "bound": gaussian_bound(weights.tensors, back, {p.name for p in parts if not p.scheme.startswith("raw")}),
         "mse": weight_error(weights.tensors, back), "encode_s": coded - start, "decode_s": read - coded,
@@ -119,7 +119,7 @@ def measure_ptz(weights: Weights, folder: Path) -> dict[str, Any]:
     decoder = decoder_bytes(OFFICIAL)
     return {
         "recipe": "official .int8.ptz", "bytes": size, "payload": None, "scales": None, "rest": None, "header": None,
-        "decoder": decoder, "packed": packed_bytes(OFFICIAL), "quantized_weights": count, "bits": None, "coder_s": None,
+        "decoder": decoder, "quantized_weights": count, "bits": None, "coder_s": None,
         "bound": gaussian_bound(weights.tensors, back, set(saved["quantized"])),
         "order0": order0_bits(parts)[0] / count if count else None, "mse": weight_error(weights.tensors, back),
         "encode_s": coded - start, "decode_s": read - coded, "margin": CAP - size - decoder,

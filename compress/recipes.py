@@ -20,6 +20,10 @@ from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
 from .water import Water
 
+SCHEMES: dict[type[Quantizer], str] = {  # what a quantiser writes beside `raw`
+    Official: "row one", RowInt: "row", AffineInt: "affine", ClipSearch: "row", Ternary: "row", KMeans: "book",
+    Gptq: "row", Trellis: "trellis states", Uniform: "one", Water: "grid",
+}  # fmt: skip
 NUMBER = r"\d{1,9}(?:\.\d{1,12})?(?:e-?\d{1,2})?"
 RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
 
@@ -35,8 +39,11 @@ class Recipe(Stage):
         return {"quantizer": self.quantizer, "coder": self.coder, "rest": self.rest}
 
     def needs(self) -> frozenset[str]:
-        """The decoders that its files may need, by name."""
-        return frozenset(self.coder.needs() | self.rest.needs() | {"zlib"})  # tables are zlib's
+        """What its files may need: coders, layouts and schemes by name, and "states" where a trellis is walked."""
+        words = {"raw", "zlib", *SCHEMES.get(type(self.quantizer), "").split()}  # tables are zlib's
+        if getattr(self.quantizer, "states", 1) > 1:
+            words.add("states")
+        return frozenset(words | self.coder.needs() | self.rest.needs())
 
 
 def parse_quantizer(word: str) -> Quantizer:

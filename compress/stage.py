@@ -88,5 +88,6 @@ class Coder(Stage):
         return self.chain, self.encode(arrays)
 
     def needs(self) -> set[str]:
-        """The names of the decoders that its streams may need."""
-        return {self.chain.split("+")[-1]}
+        """The names of the coders and layouts that its streams may need."""
+        *layouts, coder = self.chain.split("+")
+        return {coder, *(layout.rstrip("12345678") for layout in layouts)}

@@ -15,7 +15,6 @@ COLUMNS = [
     Column("rest", "rest", "", ",d"),
     Column("header", "header", "", ",d"),
     Column("decoder", "decoder", "", ",d"),
-    Column("packed", "packed", "", ",d"),
     Column("bits", "bits/weight", "", ".4f"),
     Column("order0", "order-0", "", ".4f"),
     Column("bound", "R(D) bound", "", ".4f"),
@@ -59,7 +58,7 @@ def sweep_report(result: dict[str, Any]) -> Report:
             )
     note = (
         "Sizes in bytes; every size is that of a file that was written, read back and compared; seconds are CPU time. "
-        "decoder is its source under lzma as it stands, packed that without comments; R(D) bound is the Gaussian one."
+        "decoder is its source as a packed script carries it; R(D) bound is the Gaussian one."
     )
     return Report("Codec sizes", [result["says"]], tables, plots, [note], data=result)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress import bench
+from compress import bench, bench_peers
 from compress.errors import CodecError
 from compress.measure import gaussian_bound
 from compress.text_sizes import joined_text, text_rows, unzpaq, zpaq
@@ -121,16 +121,31 @@ def test_text_mistakes(tmp_path: Path) -> None:
             joined_text([place], "text", None)
 
 
-def test_bench_sets_coders_and_installed_peers_side_by_side(checkpoint: Path, capsys, monkeypatch) -> None:
-    monkeypatch.delitem(bench.PEERS, "lrzip")  # takes a gigabyte and long even for a small file
-    assert run(["bench", "codecs", str(checkpoint), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)[0]["rows"]
+def test_bench_sets_coders_and_installed_peers_side_by_side(
+    checkpoint: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.delitem(bench_peers.PEERS, "lrzip")  # takes a gigabyte and long even for a small file
+    command = ["bench", "codecs", str(checkpoint), "--peers", "--keep", str(tmp_path / "rows"), "--json"]
+    assert run(command) == 0
+    rows = json.loads(capsys.readouterr().out)["checkpoints"][0]["rows"]
     found = {row["recipe"]: row for row in rows}
     assert found["int6-sigma+mix"]["of_general"] > 0
-    assert found["int6-sigma+mix"]["packed"] < found["int6-sigma+mix"]["decoder"]
     peers = [row for row in rows if row["recipe"].startswith("zpaq")]
     assert len(peers) == bool(shutil.which("zpaq"))
     assert all(row["bytes"] > 0 for row in peers)
+    kept = (tmp_path / "rows").read_text().splitlines()
+    (tmp_path / "rows").write_text("\n".join(kept[:-2]) + "\n" + kept[-2][:50])  # killed while it wrote
+    monkeypatch.setattr(bench, "measure_ptz", None)  # what is kept is not run again
+    assert run(command) == 0
+    again = json.loads(capsys.readouterr().out)["checkpoints"][0]["rows"]
+    assert [row["bytes"] for row in again] == [row["bytes"] for row in rows]
+
+
+def test_bench_times_an_artifact_of_a_wanted_size(checkpoint: Path, capsys) -> None:
+    assert run(["bench", "codecs", str(checkpoint), "--megabytes", "0.1", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["bytes"] >= 100_000
+    assert row["copies"] > 1
 
 
 def test_gaussian_bound_is_half_the_log_of_signal_to_noise() -> None:

@@ -197,14 +197,14 @@ def odd(**changes: object) -> list[object]:
 
 ATTACKS = {  # name -> (streams, tensors, what the error must say)
     "a stream that is no list": ([7], [], "another shape"),
-    "a stream with a float size": ([["zlib", 2.0, 0, 0]], [ONE], "a stream's row"),
-    "a stream with a negative size": ([["zlib", -2, 0, 0]], [ONE], "a stream's row"),
+    "a stream with a float size": ([["zlib", 2.0, 0, 0]], [ONE], "no count"),
+    "a stream with a negative size": ([["zlib", -2, 0, 0]], [ONE], "no count"),
     "a stream of no tensor": ([["zlib", 0, 0, 0]], [], "belongs to no tensor"),
     "a hole in the body": ([], [], "do not fill the body"),
-    "a tensor row too short": ([TWO], [ONE[:4]], "a tensor's row"),
-    "true as a side": ([TWO], [odd(shape=[True])], "a tensor's row"),
-    "a side of minus one": ([TWO], [odd(shape=[-1])], "a tensor's row"),
-    "seventeen axes": ([TWO], [odd(shape=[1] * 17)], "a tensor's row"),
+    "a tensor row too short": ([TWO], [ONE[:4]], "another shape"),
+    "true as a side": ([TWO], [odd(shape=[True])], "no count"),
+    "a side of minus one": ([TWO], [odd(shape=[-1])], "no count"),
+    "seventeen axes": ([TWO], [odd(shape=[1] * 17)], "not there"),
     "one name twice": ([TWO], [ONE, ONE], "named twice"),
     "an unknown dtype": ([TWO], [odd(dtype="object")], "dtype"),
     "an unknown scheme": ([TWO], [odd(scheme="pickle int8")], "the scheme"),
@@ -215,7 +215,7 @@ ATTACKS = {  # name -> (streams, tensors, what the error must say)
     "two dtypes in one stream": ([TWO], [ONE, odd(name="v", scheme="raw float32")], "several dtypes"),
     "an unknown coder": ([["rar", *TWO[1:]]], [ONE], "'rar', which this reader"),
     "an unknown layout": ([["spiral+store", *TWO[1:]]], [ONE], "spiral"),
-    "bits of nine": ([["bits9+store", *TWO[1:]]], [ONE], "1 to 8"),
+    "bits of nine": ([["bits9+store", *TWO[1:]]], [ONE], "bits9"),
     "a wrong checksum": ([["store", 2, 1, 0]], [ONE], "checksum wrong"),
     "a wrong inner checksum": ([TWO], [ONE], "other numbers"),
     "a content too short": ([TWO], [odd(shape=[3])], "2 bytes came out"),
@@ -226,7 +226,7 @@ ATTACKS = {  # name -> (streams, tensors, what the error must say)
     "table", [[], 7, None, {}, {"tensors": []}, {"streams": []}, json.loads("[" * 500 + "]" * 500)]
 )
 def test_tables_that_are_none(table: object) -> None:
-    with pytest.raises(CodecError, match="not an object"):
+    with pytest.raises(CodecError, match="another shape"):
         unpack(with_table(table))
 
 
@@ -243,18 +243,18 @@ def test_head_attacks_with_literal_bytes() -> None:
     with pytest.raises(CodecError, match=r"not a \.pgc"):
         unpack(b"")
     with pytest.raises(CodecError, match="version 2 with flags 0"):
-        unpack(HEAD.pack(MAGIC, 2, 0, 0, 0, 0) + bytes(4))
+        unpack(HEAD.pack(MAGIC, 2, 0, 0, 0, 0, 0))
     with pytest.raises(CodecError, match="flags 128"):
-        unpack(HEAD.pack(MAGIC, 1, 128, 0, 0, 0) + bytes(4))
+        unpack(HEAD.pack(MAGIC, 1, 128, 0, 0, 0, 0))
     with pytest.raises(CodecError, match="the head declares"):
-        unpack(HEAD.pack(MAGIC, 1, 0, 0, 0, 1 << 62) + bytes(4))
+        unpack(HEAD.pack(MAGIC, 1, 0, 0, 0, 1 << 62, 0))
     with pytest.raises(CodecError, match=r"table 4,294,967,295"):
-        unpack(HEAD.pack(MAGIC, 1, 0, 0, 0xFFFFFFFF, 0) + bytes(4))
+        unpack(HEAD.pack(MAGIC, 1, 0, 0, 0xFFFFFFFF, 0, 0))
     with pytest.raises(CodecError, match="checksum of head and table"):
-        unpack(HEAD.pack(MAGIC, 1, 0, 0, 0, 0) + bytes(4))
+        unpack(HEAD.pack(MAGIC, 1, 0, 0, 0, 0, 0))
     deep = zlib.compress(b"[" * 100_000)
-    head = HEAD.pack(MAGIC, 1, 0, len(deep), 100_000, 0)
-    with pytest.raises(CodecError, match="table cannot be read"):
+    head = HEAD.pack(MAGIC, 1, 0, len(deep), 100_000, 0, 0)[:26]
+    with pytest.raises(CodecError, match="another shape"):
         unpack(head + zlib.crc32(deep, zlib.crc32(head)).to_bytes(4, "little") + deep)
 
 

@@ -280,7 +280,7 @@ def test_amounts_beyond_the_tensor_are_refused() -> None:
 def test_any_bytes_give_values_or_the_one_error(states: int) -> None:
     store, rng = parse_coder(["store"]), random.Random(states)
     data = pack_parts([fixed_grid(states)], store, store)
-    head, table = read_table(data)[1], read_table(data)[0]
+    table, _, (head, *_) = read_table(data)
     for _ in range(300):
         broken = bytearray(data)
         broken[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
