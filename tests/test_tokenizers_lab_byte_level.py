@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenizers_lab.builders import open_vocabulary, training_documents
-from tokenizers_lab.byte_level import ByteLevelTokenizer, cut
+from tokenizers_lab.byte_level import ByteLevelTokenizer
 from tokenizers_lab.byte_level_file import byte_alphabet, to_file
 from tokenizers_lab.errors import VocabError
+from tokenizers_lab.text_cut import cut
 from tokenizers_lab.tokenizer import SPECIAL_NAMES
 from tokenizers_lab.train_bpe import train
 

@@ -181,3 +181,8 @@ def test_real_web_text_comes_back(real_data):
         text = json.loads(line)["text"]
         assert caseops.decode(caseops.encode(text)) == text
         assert case_bytes.raise_capitals(case_bytes.fold(text.encode())) == text.encode()
+
+
+@given(st.lists(st.text(st.sampled_from("aZ b\0\n\ue001é"), max_size=12), max_size=9))
+def test_many_texts_are_transformed_as_each_alone(texts):
+    assert caseops.encode_all(texts) == [caseops.encode(text) for text in texts]

@@ -15,9 +15,11 @@ from .aside import write_bytes, write_json
 from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
-from .fast_engine import FastTokenizer
+from .fast_engine import Cuts, FastTokenizer
+from .fast_odd import tagged
 from .importers import IMPORTED
 from .spec import Spec, read_spec
+from .spm_file import plain_symbols
 from .tokenizer import Tokenizer
 
 MODEL, JSON, TABLE = "tokenizer.model", "tokenizer.json", "token_table.npz"
@@ -185,7 +187,7 @@ KINDS: dict[str, Kind] = {
 
 
 OPENERS: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in KINDS.items()}}
-MAY_BE_FAST = ("bpe", "sp_bpe", "sp_bpe_lossless", "sp", "hf")  # tried with gigatoken, see fast_engine.py
+MAY_BE_FAST = ("bpe", "sp_bpe", "sp_bpe_lossless", "sp", "hf", "sp_bpe_caseops", "sp_caseops")  # see fast_engine.py
 
 
 def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
@@ -256,4 +258,24 @@ def open_vocabulary(folder: Path) -> tuple[Spec, Tokenizer, bytes]:
     tokenizer = OPENERS[spec.kind](data, str(path))
     if tokenizer.size != spec.size:
         raise VocabError(f"{path}: {tokenizer.size:,} ids, spec.json says {spec.size:,}. Train or import it again.")
-    return spec, FastTokenizer(tokenizer, data, spec.name) if spec.kind in MAY_BE_FAST else tokenizer, data
+    return spec, _fast(spec, tokenizer, data) if spec.kind in MAY_BE_FAST else tokenizer, data
+
+
+def _fast(spec: Spec, tokenizer: Tokenizer, data: bytes) -> Tokenizer:
+    """The tokenizer with a fast encoder in front.
+
+    CaseOps operators are user-defined symbols, which gigatoken cuts at in another way; it gets them as ordinary pieces
+    where each is one character. Where one is not, sentencepiece encodes alone.
+    """
+    from . import caseops
+    from .text_cut import BEFORE_WORD, CUT
+
+    if spec.kind == "bpe":
+        return FastTokenizer(tokenizer, data, spec.name, None, Cuts(CUT), tagged)
+    cuts = Cuts(BEFORE_WORD, "a") if getattr(tokenizer, "divides", False) else None
+    if not spec.kind.endswith("caseops"):
+        return FastTokenizer(tokenizer, data, spec.name, None, cuts)
+    try:
+        return FastTokenizer(tokenizer, plain_symbols(data), spec.name, caseops.encode_all, cuts)
+    except ValueError:
+        return tokenizer

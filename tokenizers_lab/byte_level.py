@@ -9,7 +9,7 @@ token would be looked for in the text, and the bytes of a document that contains
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,25 +20,11 @@ from .byte_counts import ends_from_table, sizes_of
 from .byte_level_file import again, byte_alphabet
 from .byte_table import ByteTable
 from .errors import VocabError
+from .text_cut import CUT, LONGEST, cut
 from .tokenizer import BOS, SPECIAL_NAMES, UNK, Encoded, Lossless
 
 FOREIGN = "no byte-level vocabulary of this lab"
-LONGEST = 1 << 16  # characters handed over at once; Hugging Face needs some 100 bytes of memory for each
 AT_ONCE = 64  # texts in one call
-_CUT = re.compile(r"(?<=\w) (?=\w)")
-
-
-def cut(text: str, longest: int = LONGEST, where: re.Pattern[str] = _CUT) -> Iterator[str]:
-    """`text` in parts that give the same tokens as the whole: cut before a single space between two words.
-
-    The GPT-2 split begins a new word at such a space, whatever stands around it. A longer stretch without one stays
-    whole.
-    """
-    start = 0
-    while len(text) - start > longest and (place := where.search(text, start + longest)):
-        yield text[start : place.start()]
-        start = place.start()
-    yield text[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +33,7 @@ class Form:
 
     kind: str
     again: Callable[[dict[str, Any]], dict[str, Any]]
-    cut: re.Pattern[str] = _CUT
+    cut: re.Pattern[str] = CUT
 
 
 BPE = Form("bpe", again)

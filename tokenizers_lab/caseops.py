@@ -10,6 +10,7 @@ bytes of it behind U+E004. `original_ends` maps every place of the transformed t
 """
 
 import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from .errors import VocabError
 TITLE, CAPS, NEXT, ESCAPE = "\ue001", "\ue002", "\ue003", "\ue004"
 OPERATORS = (TITLE, CAPS, NEXT, ESCAPE)
 _SIGNS = ((case_bytes.TITLE, TITLE), (case_bytes.CAPS, CAPS), (case_bytes.NEXT, NEXT))
+_TOGETHER, _BETWEEN = 1 << 17, "\0"  # characters; no letter, so no word reaches from one text into the next
 _LITERAL = re.compile(f"([{''.join(OPERATORS)}])")
 _ESCAPED = re.compile(f"{ESCAPE}([{''.join(OPERATORS)}]?)")
 _OPERATOR_BYTES = re.compile(b"\xee\x80(?:\x84\xee\x80[\x81-\x84]|[\x81-\x84])")
@@ -36,6 +38,32 @@ def encode(text: str) -> str:
     for sign, operator in _SIGNS:
         folded = folded.replace(bytes([sign]), operator.encode("utf-8"))
     return folded.decode("utf-8")
+
+
+def encode_all(texts: Sequence[str]) -> list[str]:
+    """Each text transformed; many at the price of few long ones. Raises VocabError for a lone surrogate."""
+    made: list[str] = []
+    for group in _groups(texts):
+        joined = _BETWEEN.join(group)
+        if joined.count(_BETWEEN) >= len(group):
+            made += map(encode, group)
+        else:
+            made += encode(joined).split(_BETWEEN)
+    return made
+
+
+def _groups(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in groups that fill a processor's cache and no more."""
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        group.append(text)
+        size += len(text)
+        if size >= _TOGETHER:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def decode(transformed: str) -> str:

@@ -3,8 +3,9 @@
 gigatoken (extra `[fast]`) encodes the same vocabularies 10 to 50 times faster than sentencepiece and Hugging Face. It
 is another implementation, so it is tried first: on strings that have broken tokenizers, and on the head of the
 documents at hand. While it works, one byte in 200 is encoded by the reference as well. At the first difference it is
-dismissed, the batch is encoded again by the reference, and a sentence is said on stderr. Documents with what it is
-known to treat otherwise (`<s>` and the like, U+2581, combining marks, parts of Hangul) always go to the reference.
+dismissed, the batch is encoded again by the reference, and a sentence is said on stderr. What it is known to treat
+otherwise (fast_odd.py) always goes to the reference: the part of the document that holds it, where the vocabulary says
+how a text may be cut (`Cuts`), else all of it.
 
 Loading and trying it takes a moment, so that it is only called from the second megabyte on.
 """
@@ -12,21 +13,22 @@ Loading and trying it takes a moment, so that it is only called from the second 
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .byte_counts import sizes_of
 from .byte_table import ByteTable
+from .fast_odd import odd
+from .text_cut import cut
 from .tokenizer import SPECIAL_NAMES, Encoded, Lossless, Tokenizer
 
 WORTH = 1 << 20  # bytes encoded before the fast engine is loaded
 TRIAL = 1 << 16  # bytes of real documents it is tried on
 RECHECK = 200  # one byte in so many is encoded twice
-MARKS = re.compile("[\u0080-\u009f\u0300-\u036f\u1100-\u11ff\u2581\u3099\u309a\ua960-\ua97f\ud7b0-\ud7ff\ue000-\uf8ff]")
-WITHOUT_CASEOPS = re.compile(MARKS.pattern.replace("\ue000-", "\ue000\ue005-"))  # whose operators are in every text
-TAGS = re.compile("</?s>|<pad>|<unk>|<bos>|<eos>|<0x")
+PART = 512  # characters at least in a part of a document that holds something odd
 HARD = (
     "",
     " ",
@@ -51,13 +53,6 @@ HARD = (
 )
 
 
-def odd(text: str, marks: re.Pattern[str] = MARKS) -> bool:
-    """Whether a document holds what gigatoken is known to treat otherwise than the references."""
-    if "<" in text and TAGS.search(text):
-        return True
-    return not text.isascii() and marks.search(text) is not None
-
-
 def load(data: bytes) -> Any:
     """gigatoken's own object for the bytes of a `.model` or tokenizer.json. Raises whatever it raises."""
     import gigatoken
@@ -71,15 +66,37 @@ def load(data: bytes) -> Any:
     return gigatoken.Tokenizer.from_json(json.dumps(content))
 
 
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where a text falls into parts that give the tokens of the whole.
+
+    where: before the space at such a place. lead: what a part behind a cut needs before it, if it is not to be taken
+    for the beginning of a document; its own tokens are dropped.
+    """
+
+    where: re.Pattern[str]
+    lead: str = ""
+
+
 class FastTokenizer:
     """`reference`, encoded by gigatoken where that gives the same ids. Everything but encoding is the reference's.
 
-    marks: which documents always go to the reference. state: "waiting" before it is worth loading, "fast", or why it is
-    not used.
+    data: the vocabulary's file. told: what is done to texts before gigatoken gets them. cuts: how a text may be cut.
+    strange: whether a text goes to the reference. state: "waiting" before it is worth loading, "fast", or why it is not
+    used.
     """
 
-    def __init__(self, reference: Tokenizer, data: bytes, name: str = "", marks: re.Pattern[str] = MARKS) -> None:
-        self.reference, self._data, self.name, self._marks = reference, data, name, marks
+    def __init__(
+        self,
+        reference: Tokenizer,
+        data: bytes,
+        name: str = "",
+        told: Callable[[Sequence[str]], Sequence[str]] | None = None,
+        cuts: Cuts | None = None,
+        strange: Callable[[str], bool] = odd,
+    ) -> None:
+        self.reference, self._data, self.name = reference, data, name
+        self._told, self._cuts, self._odd = told, cuts, strange
         self.state = "waiting"
         self._engine: Any = None
         self._seen = self._checked = 0
@@ -101,26 +118,56 @@ class FastTokenizer:
             self._try(texts, sizes)
         if self.state != "fast":
             return self.reference.encode_batch(texts)
-        strange = [index for index, text in enumerate(texts) if odd(text, self._marks)]
-        found = self._fast(texts)
-        if not self._still_right(texts, sizes, found, set(strange)):
+        try:
+            found = self._fast(texts)
+        except Exception as error:  # a foreign library on any text: whatever it raises, the reference answers
+            self._dismiss(f"by stopping ({type(error).__name__}: {str(error)[:60]})")
             return self.reference.encode_batch(texts)
-        if not strange:
-            return found
-        return _replaced(found, strange, self.reference.encode_batch([texts[i] for i in strange]), self.size)
+        return found if self._still_right(texts, sizes, found) else self.reference.encode_batch(texts)
+
+    def _raw(self, texts: Sequence[str]) -> Encoded:
+        """gigatoken's answer."""
+        told = self._told(texts) if self._told else texts
+        made = Encoded.of([self._engine.encode(text) for text in told], self.size)
+        if int(made.ids.max(initial=0)) >= self.size:
+            raise ValueError("an id that does not exist")
+        return made
 
     def _fast(self, texts: Sequence[str]) -> Encoded:
-        layout = self._engine.encode_batch(list(texts), parallel=False).layout
-        offsets = np.asarray(layout.offsets, np.int64)
-        ids = np.asarray(layout.content.data)[: int(offsets[-1])]
-        return Encoded(ids.astype(np.uint16 if self.size <= 1 << 16 else np.uint32), offsets)
+        """gigatoken's answer, the reference's where a text is odd."""
+        strange = [index for index, text in enumerate(texts) if self._odd(text)]
+        if not strange:
+            return self._raw(texts)
+        known = set(strange)
+        made = self._raw(["" if index in known else text for index, text in enumerate(texts)])
+        if self._cuts is None:
+            return replaced(made, strange, self.reference.encode_batch([texts[index] for index in strange]))
+        return replaced(made, strange, self._in_parts([texts[index] for index in strange], self._cuts))
+
+    def _in_parts(self, texts: Sequence[str], cuts: Cuts) -> Encoded:
+        """Odd texts: only their odd parts by the reference."""
+        parts = [list(cut(text, PART, cuts.where)) for text in texts]
+        flat = [cuts.lead * (number > 0) + part for whole in parts for number, part in enumerate(whole)]
+        some = [number for number, part in enumerate(flat) if self._odd(part)]
+        known = set(some)
+        made = self._raw(["" if number in known else part for number, part in enumerate(flat)])
+        made = replaced(made, some, self.reference.encode_batch([flat[number] for number in some]))
+        lead = self.reference.encode_batch([cuts.lead]).ids
+        firsts = np.cumsum([0, *map(len, parts)])
+        follows = np.ones(len(flat), bool)
+        follows[firsts[:-1]] = False
+        drop = (made.offsets[:-1][follows, None] + np.arange(len(lead))).ravel()
+        if not np.array_equal(made.ids[drop], np.tile(lead, int(follows.sum()))):
+            raise ValueError("a part changed what stands before it")
+        kept = np.diff(made.offsets) - len(lead) * follows
+        return Encoded(np.delete(made.ids, drop), np.concatenate([[0], np.cumsum(kept)])[firsts])
 
     def _try(self, texts: Sequence[str], sizes: np.ndarray) -> None:
         """Load it and let it encode what is hard and what is at hand."""
-        sample = [text for text in HARD if not odd(text, self._marks)]
+        sample = list(HARD)
         room = TRIAL
         for text, size in zip(texts, sizes.tolist(), strict=True):
-            if size <= room and not odd(text, self._marks):
+            if size <= room:
                 sample.append(text)
                 room -= size
         try:
@@ -137,18 +184,15 @@ class FastTokenizer:
         else:
             self._dismiss("on the trial")
 
-    def _still_right(self, texts: Sequence[str], sizes: np.ndarray, found: Encoded, strange: set[int]) -> bool:
+    def _still_right(self, texts: Sequence[str], sizes: np.ndarray, found: Encoded) -> bool:
         """Encode a document again by the reference where a share of the bytes is due."""
-        if int(found.ids.max(initial=0)) >= self.size:
-            self._dismiss("with an id that does not exist")
-            return False
         start = self._seen // 4096 % max(len(texts), 1)  # another place in each batch
         for step in range(len(texts)):
             index = (start + step) % len(texts)
             due = self._seen // RECHECK - self._checked
             if due <= 0:
                 break
-            if index in strange or int(sizes[index]) > max(due, TRIAL):
+            if int(sizes[index]) > max(due, TRIAL):
                 continue
             self._checked += int(sizes[index]) + 1
             if not np.array_equal(found.document(index), self.reference.encode_batch([texts[index]]).ids):
@@ -178,9 +222,11 @@ def _equal(a: Encoded, b: Encoded) -> bool:
     return np.array_equal(a.ids, b.ids) and np.array_equal(a.offsets, b.offsets)
 
 
-def _replaced(found: Encoded, places: list[int], other: Encoded, size: int) -> Encoded:
-    """`found` with the documents at `places` taken from `other`, in order."""
-    parts = [found.document(index) for index in range(found.documents)]
+def replaced(made: Encoded, places: Sequence[int], other: Encoded) -> Encoded:
+    """`made` with the documents at `places` taken from `other`, in order."""
+    parts = [made.document(index) for index in range(made.documents)]
     for number, index in enumerate(places):
         parts[index] = other.document(number)
-    return Encoded.of(parts, size)
+    offsets = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    return Encoded(np.concatenate(parts), offsets)

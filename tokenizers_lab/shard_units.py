@@ -16,7 +16,7 @@ import numpy as np
 
 from .aside import write_bytes, write_json
 from .builders import open_vocabulary
-from .byte_counts import byte_lengths, proven_sums, sidecar_values, sizes_of, with_bos
+from .byte_counts import byte_lengths, proven_sums, sidecar_values, with_bos
 from .document import Document
 from .errors import VocabError
 from .shard_plan import Unit, read_unit
@@ -147,7 +147,7 @@ def _groups(documents: Iterator[Document]) -> Iterator[list[Document]]:
 def _encode(tokenizer: Tokenizer, group: list[Document], sidecar: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tokens with BOS, sidecar values (empty unless asked for) and sizes of one group; bytes proven where possible."""
     texts = [document.text for document in group]
-    sizes = sizes_of(texts)
+    sizes = np.array([document.size for document in group], np.int64)
     encoded = tokenizer.encode_batch(texts)
     values = np.empty(0, "<u2")
     try:

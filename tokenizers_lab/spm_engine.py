@@ -55,10 +55,16 @@ class SentencePieceTokenizer:
             if self._byte[i] or self.silent[i]:
                 blobs[i] = bytes([int(pieces[i][3:5], 16)]) if self._byte[i] else b""
         self._own = OwnBytes(blobs)
+        self.divides = self._divides(pieces)
         self._spelt_space = [self._engine.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode("utf-8")]
 
     def __repr__(self) -> str:
         return f"SentencePieceTokenizer({self.where!r})"
+
+    def _divides(self, pieces: list[str]) -> bool:
+        """Whether no token reaches from one word into the next, so that a text may be cut before a space."""
+        own = self._engine.piece_to_id(SPACE) != self.unk
+        return own and self.normaliser.merges and not any(SPACE in piece[1:] for piece in pieces)
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """See Tokenizer."""

@@ -1,9 +1,9 @@
 """What a SentencePiece `.model` says about its normaliser: the few fields that decide whether text survives.
 
 A `.model` is a protobuf; ours is a reader of that wire format in a page, so that no protobuf package is needed. Field
-numbers are from sentencepiece_model.proto: 2 trainer_spec (35 byte_fallback, 3 model_type), 3 normalizer_spec (1 name,
-2 precompiled_charsmap, 3 add_dummy_prefix, 4 remove_extra_whitespaces, 5 escape_whitespaces); 1 a piece (1 its name,
-3 its type, 4 of them user-defined).
+numbers are from sentencepiece_model.proto: 2 trainer_spec (35 byte_fallback, 3 model_type, of which 2 is BPE), 3
+normalizer_spec (1 name, 2 precompiled_charsmap, 3 add_dummy_prefix, 4 remove_extra_whitespaces, 5 escape_whitespaces);
+1 a piece (1 its name, 3 its type, 4 of them user-defined).
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class Normaliser:
     removes_spaces: bool
     escapes_spaces: bool
     byte_fallback: bool
+    merges: bool  # a BPE model
 
     @property
     def lossless(self) -> Lossless:
@@ -89,6 +90,7 @@ def read_normaliser(data: bytes, where: str) -> Normaliser:
         removes_spaces=bool(normalizer.get(4, 1)),
         escapes_spaces=bool(normalizer.get(5, 1)),
         byte_fallback=bool(trainer.get(35, 0)),
+        merges=trainer.get(3, 1) == 2,
     )
 
 
@@ -100,7 +102,8 @@ def plain_symbols(data: bytes) -> bytes:
     ValueError for a symbol of more characters, or one that stands in another piece, and for what is no protobuf.
     """
     parts: list[bytes] = []
-    names, symbols = [], set()
+    others: list[bytes] = []
+    symbols: list[bytes] = []
     at = 0
     while at < len(data):
         begin = at
@@ -116,17 +119,18 @@ def plain_symbols(data: bytes) -> bytes:
         if key != PIECE:
             parts.append(data[begin:at])
             continue
-        fields = _fields(piece)
-        name = bytes(fields.get(1, b"")).decode("utf-8")
+        fields = _fields(piece) if piece.endswith(bytes([TYPE, USER_DEFINED])) else {}
         if fields.get(3) == USER_DEFINED:
-            if len(name) != 1 or not piece.endswith(bytes([TYPE, USER_DEFINED])):
+            name = bytes(fields.get(1, b"")).decode("utf-8")
+            if len(name) != 1:
                 raise ValueError(f"the symbol {name!r:.40} is not one character")
-            symbols.add(name)
+            symbols.append(name.encode("utf-8"))
             piece = piece[:-2]  # without a type a piece is ordinary
         else:
-            names.append(name)
+            others.append(piece)
         parts.append(bytes([PIECE]) + _number(len(piece)) + piece)
-    if symbols & set("".join(names)):
+    rest = b"".join(others)
+    if any(symbol in rest for symbol in symbols):
         raise ValueError("a symbol stands in another piece")
     return b"".join(parts)
 

@@ -9,7 +9,6 @@ comes back as "ABA".
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import numpy as np
 
@@ -17,10 +16,8 @@ from . import caseops
 from .byte_counts import sizes_of
 from .byte_table import ByteTable
 from .errors import VocabError
-from .fast_engine import WITHOUT_CASEOPS, FastTokenizer
 from .spm_engine import SentencePieceTokenizer
-from .spm_file import plain_symbols
-from .tokenizer import Encoded, Lossless, Tokenizer
+from .tokenizer import Encoded, Lossless
 
 
 class CaseOpsTokenizer:
@@ -32,8 +29,9 @@ class CaseOpsTokenizer:
 
     token_bytes: np.ndarray | None = None
 
-    def __init__(self, inner: Tokenizer) -> None:
+    def __init__(self, inner: SentencePieceTokenizer) -> None:
         self.inner = inner
+        self.divides: bool = inner.divides
         self.size: int = inner.size
         self.bos: int = inner.bos
         self.unk: int = inner.unk
@@ -46,12 +44,12 @@ class CaseOpsTokenizer:
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """See Tokenizer."""
         sizes_of(texts)  # a lone surrogate is refused here, by its name
-        return self.inner.encode_batch([caseops.encode(text) for text in texts])
+        return self.inner.encode_batch(caseops.encode_all(texts))
 
     def byte_ends(self, encoded: Encoded, texts: Sequence[str]) -> np.ndarray:
         """See Tokenizer."""
         sizes = sizes_of(texts)
-        transformed = [caseops.encode(text) for text in texts]
+        transformed = caseops.encode_all(texts)
         ends = self.inner.byte_ends(encoded, transformed)
         for index, text in enumerate(transformed):
             part = slice(int(encoded.offsets[index]), int(encoded.offsets[index + 1]))
@@ -75,12 +73,5 @@ class CaseOpsTokenizer:
 
 
 def open_caseops(data: bytes, where: str) -> CaseOpsTokenizer:
-    """The CaseOps vocabulary in the bytes of a `.model`, with a fast encoder in front where the file allows one.
-
-    Its operators are user-defined symbols, which gigatoken cuts at in another way; it gets them as ordinary pieces.
-    Raises VocabError.
-    """
-    inner: Tokenizer = SentencePieceTokenizer(data, where)
-    with suppress(ValueError):  # no operators of one character each: sentencepiece alone
-        inner = FastTokenizer(inner, plain_symbols(data), where, WITHOUT_CASEOPS)
-    return CaseOpsTokenizer(inner)
+    """The CaseOps vocabulary in the bytes of a `.model`. Raises VocabError."""
+    return CaseOpsTokenizer(SentencePieceTokenizer(data, where))
