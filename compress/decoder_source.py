@@ -12,8 +12,8 @@ import lzma
 from functools import cache
 from importlib.resources import files
 
+from .short_errors import short_errors
 from .shorter import shorter
-from .shorter_trees import short_errors
 
 MODULES = (
     "errors", "decode_bytes", "trellis", "grid", "dequantize", "layouts", "container_read", "mix_tables", "mix_lanes",

@@ -20,9 +20,9 @@ from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
 from .water import Water
 
-SCHEMES: dict[type[Quantizer], str] = {  # what a quantiser writes beside `raw`
-    Official: "row one", RowInt: "row", AffineInt: "affine", ClipSearch: "row", Ternary: "row", KMeans: "book",
-    Gptq: "row", Trellis: "trellis states", Uniform: "one", Water: "grid",
+SCHEMES = {  # what a quantiser writes beside `raw`, by the name of its class: a script carries its own quantiser alone
+    "Official": "row one", "RowInt": "row", "AffineInt": "affine", "ClipSearch": "row", "Ternary": "row",
+    "KMeans": "book", "Gptq": "row", "Trellis": "trellis states", "Uniform": "one", "Water": "grid",
 }  # fmt: skip
 NUMBER = r"\d{1,9}(?:\.\d{1,12})?(?:e-?\d{1,2})?"
 RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
@@ -40,7 +40,7 @@ class Recipe(Stage):
 
     def needs(self) -> frozenset[str]:
         """What its files may need: coders, layouts and schemes by name, and "states" where a trellis is walked."""
-        words = {"raw", "zlib", *SCHEMES.get(type(self.quantizer), "").split()}  # tables are zlib's
+        words = {"raw", "zlib", *SCHEMES.get(type(self.quantizer).__name__, "").split()}  # tables are zlib's
         if getattr(self.quantizer, "states", 1) > 1:
             words.add("states")
         return frozenset(words | self.coder.needs() | self.rest.needs())
