@@ -6,6 +6,7 @@ merges, and a file that says anything else is not one of ours.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import VocabError
@@ -39,7 +40,12 @@ def to_content(merges: list[tuple[str, str]], size: int) -> dict[str, Any]:
         raise VocabError(
             f"the training text gives {len(vocab):,} ids, {size:,} were asked for. Give more text or a smaller --size."
         )
-    model = {
+    return framed(bpe_model(vocab, merges))
+
+
+def bpe_model(vocab: dict[str, int], merges: Iterable[Sequence[str]], whole_words: bool = False) -> dict[str, Any]:
+    """The "model" of a BPE tokenizer.json. whole_words: a word that is a token is one, whatever the merges say."""
+    return {
         "type": "BPE",
         "dropout": None,
         "unk_token": None,
@@ -47,11 +53,10 @@ def to_content(merges: list[tuple[str, str]], size: int) -> dict[str, Any]:
         "end_of_word_suffix": None,
         "fuse_unk": False,
         "byte_fallback": False,
-        "ignore_merges": False,
+        "ignore_merges": whole_words,
         "vocab": vocab,
         "merges": [list(pair) for pair in merges],
     }
-    return framed(model)
 
 
 def framed(model: dict[str, Any], split: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import binascii
 import json
 from typing import Any
 
-from .byte_level_file import byte_alphabet
+from .byte_level_file import bpe_model, byte_alphabet
 from .errors import VocabError
 
 _TAIL = r"\s+(?!\S)|\s+"
@@ -74,17 +74,6 @@ def to_tokenizer_json(data: bytes, where: str, split: str) -> bytes:
         "pre_tokenizer": {**level, "use_regex": True} if split == "gpt2" else chain,
         "post_processor": None,
         "decoder": {**level, "use_regex": True},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": True,
-            "vocab": {spelt[token]: index for index, token in enumerate(tokens)},
-            "merges": merges,
-        },
+        "model": bpe_model({spelt[token]: index for index, token in enumerate(tokens)}, merges, whole_words=True),
     }
     return (json.dumps(content, ensure_ascii=False) + "\n").encode("utf-8")

@@ -21,7 +21,7 @@ from tokenizers import models, trainers
 
 from . import train_bpe
 from .byte_level import ByteLevelTokenizer, Form
-from .byte_level_file import byte_alphabet, framed, written
+from .byte_level_file import bpe_model, byte_alphabet, framed, written
 from .errors import VocabError
 from .tokenizer import SPECIAL_NAMES
 
@@ -107,19 +107,8 @@ def to_content(merges: Merges) -> dict[str, Any]:
         known.add(left + right)
     pattern = {"type": "Split", "pattern": {"Regex": SENTENCE}, "behavior": "Isolated", "invert": False}
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
-    model = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        "vocab": {name: token_id for token_id, name in enumerate([*SPECIAL_NAMES, *_names(merges)])},
-        "merges": [list(pair) for pair in merges],
-    }
-    return framed(model, {"type": "Sequence", "pretokenizers": [pattern, level]})
+    vocab = {name: token_id for token_id, name in enumerate([*SPECIAL_NAMES, *_names(merges)])}
+    return framed(bpe_model(vocab, merges), {"type": "Sequence", "pretokenizers": [pattern, level]})
 
 
 def again(model: dict[str, Any]) -> dict[str, Any]:
