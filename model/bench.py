@@ -68,6 +68,7 @@ class Ours:
     def __init__(self, config: RunConfig, device: "torch.device", dtype: "torch.dtype") -> None:
         import torch
 
+        from .cuda_choice import training_loss
         from .fast import gpt_for
         from .gpt import use_baseline_gpu_dtypes
         from .optimisers import Gradients, make_optimisers
@@ -78,7 +79,7 @@ class Ours:
             use_baseline_gpu_dtypes(self.model)
         self.adam, self.muon = make_optimisers(self.model, config, dtype)
         self.gradients = Gradients(list(self.model.parameters()))
-        self.loss: Any = torch.compile(self.model, dynamic=False) if device.type == "cuda" else self.model
+        self.loss: Any = training_loss(self.model, config, device)
         self.context = autocast(device, dtype)
 
     def gradient(self, x: "torch.Tensor", y: "torch.Tensor") -> "torch.Tensor":
@@ -150,8 +151,9 @@ def matmul_ceiling(config: RunConfig, device: "torch.device", dtype: "torch.dtyp
 
     best = 0.0
     for inner, outer in ((config.model_dim, config.mlp_mult * config.model_dim), (1024, 1024)):
-        a = torch.ones(min(config.train_batch_tokens, 8192), inner, device=device, dtype=dtype)
-        b = torch.ones(inner, outer, device=device, dtype=dtype)
+        rows = config.train_batch_tokens if device.type == "cuda" else min(config.train_batch_tokens, 8192)
+        a = torch.randn(rows, inner, device=device).to(dtype)  # a GPU multiplies equal numbers faster than any others
+        b = torch.randn(inner, outer, device=device).to(dtype)
         torch.mm(a, b)
         seconds = min(watch.time(lambda a=a, b=b: torch.mm(a, b)) for _ in range(7))  # type: ignore[misc]
         best = max(best, 2 * a.size(0) * inner * outer / seconds)

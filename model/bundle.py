@@ -235,22 +235,34 @@ ONE_RECIPE = '''def parse_recipe(name: str) -> Recipe:
 '''
 
 
-def write_bundle(recipe: Path, out: Path, *, pack: bool = False, codec: str = "") -> int:
+WITHOUT_KERNELS = {
+    ("model.cuda_choice", "kernel_gpt"): '''def kernel_gpt(config: RunConfig, device: torch.device) -> GPT | None:
+    """None: this script was built without kernels. Raises ModelError where the configuration wants them."""
+    if config.kernels != "off":
+        raise ModelError("this script was built without kernels; build one whose recipe has kernels = 'triton'.")
+    return None
+'''
+}
+
+
+def write_bundle(recipe: Path, out: Path, *, pack: bool = False, codec: str = "", kernels: str = "off") -> int:
     """Write the script of a recipe (TOML) to `out`, aside first; returns its size in bytes. Raises ModelError.
 
-    codec: instead of the recipe's own.
+    codec: instead of the recipe's own; kernels: what it shall have even where the recipe has none.
     """
-    text = recipe_bundle(recipe, codec)
+    text = recipe_bundle(recipe, codec, kernels)
     out.parent.mkdir(parents=True, exist_ok=True)
     return write_aside(out, (packed(text) if pack else text).encode())
 
 
-def recipe_bundle(recipe: Path, codec: str = "") -> str:
-    """The script of a recipe as text, carrying its codec alone. Raises ModelError or CodecError for a bad recipe."""
+def recipe_bundle(recipe: Path, codec: str = "", kernels: str = "off") -> str:
+    """The script of a recipe as text, with its codec alone and its kernels. Raises ModelError or CodecError."""
     from .config import RunConfig, read_recipe, with_values  # a recipe is checked by its owner before it is built in
 
     values = read_recipe(recipe) | ({"codec": codec} if codec else {})
-    parts = codec_parts(with_values(RunConfig(), values, str(recipe)).codec)
+    values |= {} if kernels == "off" else {"kernels": kernels}
+    config = with_values(RunConfig(), values, str(recipe))
+    parts = codec_parts(config.codec) | (WITHOUT_KERNELS if config.kernels == "off" else {})
     title = f"{recipe.stem}: a standard GPT that trains, exports, reloads and evaluates from this one file."
     return bundle_text({"RECIPE": values}, title=title, instead=parts)
 

@@ -98,6 +98,8 @@ class RunConfig:
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, float32, bfloat16: of the matrix products
     compile: str = "auto"  # auto (on CUDA only), on, off
+    kernels: str = "off"  # triton: on a GPU, the model by hand-written kernels, which the bundle then carries
+    attention: str = "auto"  # on a GPU: auto (the fastest, by trial before the clock), sdpa, flash, cudnn, fa3
     codec: str = "official+lzma9"  # recipe of final_model.pgc
 
     def __post_init__(self) -> None:
@@ -152,6 +154,8 @@ CHOICES = {
     "device": ["auto", "cpu", "cuda"],
     "precision": ["auto", "float32", "bfloat16"],
     "compile": ["auto", "on", "off"],
+    "kernels": ["off", "triton"],
+    "attention": ["auto", "sdpa", "flash", "cudnn", "cudnn-repeated", "fa3"],
     "eval_method": ["sequential", "sliding", "documents", "adapting"],
     "warmdown_shape": ["linear", "cosine", "sqrt"],
 }

@@ -1,44 +1,60 @@
 """The standard GPT for a GPU: the same parameters and numbers, gradients by hand, memory touched as little as can be.
 
-`CudaGPT` is a `GPT` whose training loss goes through `cuda_block` and `cuda_head`. Scoring, saving and loading are
-inherited, so whatever is trained with it is an ordinary GPT; every switch of the ordinary model works in it. Nothing of
+`CudaGPT` is a `GPT` whose loss goes through `cuda_block` and `cuda_head`. Saving and loading are inherited, so
+whatever is trained with it is an ordinary GPT; every switch of the ordinary model works in it. Nothing of
 it is compiled. It runs on a CPU as well, where it is slow and serves the tests.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from .config import RunConfig
 from .cuda_block import AddScaled, Enter, Leave, UnitNorm
-from .cuda_head import PiecewiseLoss
+from .cuda_head import PiecewiseLoss, nats_by_pieces
 from .cuda_plain import PlainOps
-from .gpt import GPT, Attention, Block, ParallelBlock
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+from .gpt import GPT, Block, ParallelBlock
 
 
 class CudaGPT(GPT):
-    """A GPT whose `forward` (the mean loss) is fast on a GPU. Wants a soft-cap of at most `CAP_LIMIT`.
+    """A GPT whose `forward` (the mean loss) is fast on a GPU. Wants a soft-cap of at most `CAP_LIMIT_GPU`.
 
-    ops: what does the passes between products. `attend` maps queries `(B, T, H, D)`, keys and values `(B, T, K, D)` to
-    `(B, T, H, D)`, causally; None: as the ordinary model does.
+    ops: what does the passes between products.
     """
 
-    def __init__(self, config: RunConfig, ops: PlainOps, attend: Attend | None = None) -> None:
+    def __init__(self, config: RunConfig, ops: PlainOps) -> None:
         super().__init__(config)
-        self.ops, self.attention = ops, attend
+        self.ops = ops
 
     def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
         """The mean of `nats`, as a scalar to differentiate. int64 `(B, T)` twice."""
-        kind = ids.device.type
-        low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.tok_emb.weight.dtype
-        with torch.autocast(kind, enabled=False):  # dtypes are chosen by hand from here on
-            return self.loss(ids, targets, low)
+        low = self.product_dtype(ids)
+        with torch.autocast(ids.device.type, enabled=False):  # dtypes are chosen by hand from here on
+            read = self.climbed(ids, low)
+            return PiecewiseLoss.apply(
+                self.ops, read, self.head_matrix(), targets.reshape(-1), self.config.logit_softcap
+            )
 
-    def loss(self, ids: Tensor, targets: Tensor, low: torch.dtype) -> Tensor:
-        """What `forward` returns, with stream and products in the dtype `low`."""
+    def scored(self, ids: Tensor, targets: Tensor, logits: bool = False) -> tuple[Tensor, Tensor]:
+        """As the ordinary model, to rounding; without a gradient and unless logits are asked for, by pieces."""
+        if torch.is_grad_enabled() or logits:
+            return super().scored(ids, targets, logits)
+        low = self.product_dtype(ids)
+        with torch.autocast(ids.device.type, enabled=False):
+            read = self.climbed(ids, low)
+            nats = nats_by_pieces(self.ops, read, self.head_matrix(), targets.reshape(-1), self.config.logit_softcap)
+        return nats.view(ids.shape), nats.new_empty(0)
+
+    def product_dtype(self, ids: Tensor) -> torch.dtype:
+        """That of stream and products: autocast's where it is on, else the embedding's own."""
+        kind = ids.device.type
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.tok_emb.weight.dtype
+
+    def head_matrix(self) -> Tensor:
+        """`(V, C)`."""
+        return self.tok_emb.weight if self.lm_head is None else self.lm_head.matrix()
+
+    def climbed(self, ids: Tensor, low: torch.dtype) -> Tensor:
+        """What the head reads, `(N, C)` in the dtype `low`."""
         ops = self.ops
         x0 = UnitNorm.apply(ops, self.tok_emb(ids).to(low))  # (B, T, C)
         if self.smear is not None:
@@ -57,7 +73,7 @@ class CudaGPT(GPT):
                 v = at.blend(v, first[0])
             if not first:
                 first.append(v)
-            y = self.attended(at, q, k, v)
+            y = at.attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
             if at.extras:
                 read = unit if block.scale == 1.0 else unit * block.scale
                 for extra in at.extras:
@@ -68,19 +84,8 @@ class CudaGPT(GPT):
                 mlp.slope, block.scale,
             )  # fmt: skip
 
-        x = self.climb(x0, run)
-        head = self.tok_emb.weight if self.lm_head is None else self.lm_head.matrix()
-        flat = UnitNorm.apply(ops, x).view(-1, x.size(-1))  # (N, C)
-        return PiecewiseLoss.apply(ops, flat, head, targets.reshape(-1), self.config.logit_softcap)
+        return UnitNorm.apply(ops, self.climb(x0, run)).view(-1, x0.size(-1))
 
     def rejoined(self, x: Tensor, kept: Tensor, scale: Tensor) -> Tensor:
         """As in `GPT`, in one pass."""
-        return (
-            AddScaled.apply(self.ops, x, kept, scale) if torch.is_grad_enabled() else super().rejoined(x, kept, scale)
-        )
-
-    def attended(self, at: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """What each query finds. `(B, T, H, D)`, `(B, T, K, D)` twice -> `(B, T, H, D)`."""
-        if self.attention is not None:
-            return self.attention(q, k, v)
-        return at.attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
+        return AddScaled.apply(self.ops, x, kept, scale)

@@ -15,10 +15,18 @@ from .cuda_plain import PlainOps
 PIECE_LOGITS = 1 << 25  # logits held at a time: 64 MiB of bfloat16
 
 
+def nats_by_pieces(ops: PlainOps, hidden: Tensor, weight: Tensor, targets: Tensor, cap: float) -> Tensor:
+    """-ln p of each target, without a gradient. Shapes as in `PiecewiseLoss` -> `(N,)`."""
+    matrix, rows = weight.to(hidden.dtype), max(1, PIECE_LOGITS // weight.size(0))
+    pieces = zip(hidden.split(rows), targets.split(rows), strict=True)
+    return torch.cat([ops.head(torch.mm(h, matrix.T), goals, cap, 0.0) for h, goals in pieces])
+
+
 class PiecewiseLoss(torch.autograd.Function):
     """Mean nats of `targets` under softmax(cap * tanh(hidden @ weight.T / cap)).
 
-    hidden `(N, C)` in the dtype of products; weight `(V, C)`; targets int64 `(N,)`, each below V; 0 < cap <= CAP_LIMIT.
+    hidden `(N, C)` in the dtype of products; weight `(V, C)`; targets int64 `(N,)`, each below V; cap at most
+    CAP_LIMIT_GPU.
     """
 
     @staticmethod

@@ -12,6 +12,8 @@ Symbols: B rows of T tokens, C channels, H query heads, K key/value heads, D cha
 import torch
 from torch import Tensor
 
+CAP_LIMIT_GPU = 40.0  # of the soft-cap: exp(-2 * cap) has to stay within float32
+
 
 def wide(x: Tensor) -> Tensor:
     """x as sums are to see it: float32 where it is narrower."""

@@ -141,7 +141,11 @@ class TokenStream:
         if not 0 <= file < len(self.files):
             raise ModelError(f"the checkpoint stands in training shard {file}, there are {len(self.files)}.")
         self.file, self.position = file, position
-        self.tokens = read_shard(self.files[file], self.vocab_size)
+        self.tokens = self.shard(file)
+
+    def shard(self, file: int) -> np.ndarray:
+        """The tokens of a shard by its index."""
+        return read_shard(self.files[file], self.vocab_size)
 
     @property
     def place(self) -> tuple[int, int]:

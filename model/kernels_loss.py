@@ -33,7 +33,7 @@ def head_kernel(logits, targets, nats, cap, part, V: tl.constexpr, TILE: tl.cons
 
 
 def head_by_kernel(logits: Tensor, targets: Tensor, cap: float, part: float) -> Tensor:
-    """`PlainOps.head`, for 0 < cap <= CAP_LIMIT. Targets are not checked."""
+    """`PlainOps.head`, for 0 < cap <= CAP_LIMIT_GPU. Targets are not checked."""
     rows, vocab = logits.shape
     nats = torch.empty(rows, dtype=torch.float32, device=logits.device)
     if logits.numel():

@@ -45,14 +45,18 @@ def launch(config: RunConfig, recipe: Path, run: Path, ranks: int, say: Callable
     A run that has a checkpoint goes on with the script it began with. Raises ModelError with the run's own last words
     when it fails.
     """
-    for needed in ("torch", "safetensors"):  # said here in a sentence, not by the child in a traceback
+    for needed in (
+        "torch",
+        "safetensors",
+        *(["triton"] if config.kernels == "triton" else []),
+    ):  # said here in a sentence, not by the child in a traceback
         if find_spec(needed) is None:
             raise ModuleNotFoundError(f"No module named {needed!r}", name=needed)
     run.mkdir(parents=True, exist_ok=True)
     with folder_lock(run / ".command.lock", 0.0):
         script = run / "train_gpt.py"
         if not (script.exists() and (run / "checkpoint" / "state.safetensors").exists()):
-            write_bundle(recipe, script, codec=config.codec)
+            write_bundle(recipe, script, codec=config.codec, kernels=config.kernels)
         write_aside(run / REQUEST, (json.dumps(asdict(config), indent=1) + "\n").encode())
         with (run / "stderr.txt").open("wb") as errors:
             return follow(start_command(ranks), run, errors.fileno(), say)

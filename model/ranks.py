@@ -32,7 +32,7 @@ class Ranks:
         """Every rank's values, `[rank][value]`, float64."""
         if self.world == 1:
             return [values]
-        own = torch.tensor(values, dtype=torch.float64, device=self.device)
+        own = torch.tensor(values, dtype=torch.float64)  # on the CPU: a GPU's work in flight is not waited for
         out = [torch.empty_like(own) for _ in range(self.world)]
         dist.all_gather(out, own)
         return torch.stack(out).tolist()
@@ -88,7 +88,7 @@ def open_ranks(config: RunConfig, environment: Mapping[str, str]) -> Ranks:
         if world > 1 or "OMP_NUM_THREADS" not in environment:
             torch.set_num_threads(1)  # several spin while they wait, and share this machine's cores badly
     if world > 1:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=world)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=world)
     wish = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(config.precision)
     dtype = wish or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     ranks = Ranks(rank, world, device, dtype)

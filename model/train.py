@@ -11,7 +11,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -29,7 +28,9 @@ from .average import WeightAverage
 from .checkpoint import RunState, load_state, restore_tensors, save_state, state_tensors, write_finished
 from .checkpoint_words import finished_words
 from .config import RunConfig, layered_config
-from .data import TokenStream
+from .cuda_choice import settle_attention, training_loss
+from .cuda_feed import Feed
+from .cuda_pace import Pace, StepDone
 from .errors import ModelError
 from .evaluate import ScoreSums, ValidationText, dropped_tail, read_validation, score_sequential
 from .fast import gpt_for
@@ -67,12 +68,10 @@ class Training:
         self.average = WeightAverage(self.model, config.ema_decay)
         self.gradients = Gradients(list(self.model.parameters()))
         self.grid = codec_grid(config.codec) if config.qat_below or config.entropy_weight else None
-        self.stream = TokenStream(Path(config.data_path), config.vocab_size)
+        self.stream = Feed(Path(config.data_path), config.vocab_size, ranks.device)
         self.model.rotary(config.train_seq_len, ranks.device)  # made before anything is compiled
-        wanted = config.compile == "on" or (config.compile == "auto" and ranks.device.type == "cuda")
-        self.loss: Callable[[Tensor, Tensor], Tensor] = (
-            torch.compile(self.model, dynamic=False) if wanted else self.model
-        )
+        self.attention = settle_attention(self.model, config, ranks)
+        self.loss = training_loss(self.model, config, ranks.device)
 
     def forward_backward(self, scale: float = 1.0) -> Tensor:
         """Gradients of one step's batch, this rank's part; returns this rank's mean loss.
@@ -95,8 +94,7 @@ class Training:
         self.gradients.clear()
         for _ in range(pieces):
             tokens = config.train_batch_tokens // pieces
-            ids, targets = self.stream.batch(tokens, config.train_seq_len, ranks.rank, ranks.world)
-            x, y = torch.from_numpy(ids).to(ranks.device), torch.from_numpy(targets).to(ranks.device)
+            x, y = self.stream.batch(tokens, config.train_seq_len, ranks.rank, ranks.world)
             with torch.autocast(ranks.device.type, torch.bfloat16, enabled=ranks.dtype == torch.bfloat16):
                 loss = self.loss(x, y)
             (loss / pieces).backward()
@@ -147,7 +145,7 @@ def opening_lines(training: Training, text: ValidationText, log: RunLog) -> None
     folder = Path(config.data_path)
     tied = config.tie_embeddings
     log.line("val_bpb:enabled tokenizer_kind=token_table")
-    log.line(f"train_loader:dataset:{folder.resolve().name} train_shards:{len(training.stream.files)}")
+    log.line(f"train_loader:dataset:{folder.resolve().name} train_shards:{len(training.stream.stream.files)}")
     length = config.train_seq_len
     scored = (text.tokens.size - 1) // length * length
     log.line(f"val_loader:shards pattern={folder}/fineweb_val_*.bin tokens:{scored}")
@@ -160,6 +158,8 @@ def opening_lines(training: Training, text: ValidationText, log: RunLog) -> None
     log.line(f"world_size:{ranks.world} grad_accum_steps:{config.micro_batches // ranks.world}")
     log.line(f"device:{ranks.device.type} precision:{str(ranks.dtype).removeprefix('torch.')}")
     log.line(f"attention_mode:gqa num_heads:{config.num_heads} num_kv_heads:{config.num_kv_heads}")
+    if training.attention:
+        log.line(f"{training.attention} kernels:{config.kernels}")
     log.line(
         f"tie_embeddings:{tied} embed_lr:{config.tied_embed_lr if tied else config.embed_lr} "
         f"head_lr:{0.0 if tied else config.head_lr} matrix_lr:{config.matrix_lr} scalar_lr:{config.scalar_lr}"
@@ -189,11 +189,35 @@ def train_loop(
         if ranks.rank == 0:
             save_state(folder, snapshot(), config, training.tensors())
 
+    def note(over: list[StepDone]) -> tuple[bool, bool]:
+        """Share and log steps that are over; whether somebody asked to leave, and whether a checkpoint is due."""
+        nonlocal now_ms, stopped
+        asked = due = False
+        for one in over:
+            here_ms = spent_ms + 1000.0 * (time.perf_counter() - begin)
+            shared = ranks.gather([here_ms, float(stop.check()), one.loss, time.monotonic() - saved_at])
+            now_ms = max(row[0] for row in shared)
+            mean_loss = sum(row[2] for row in shared) / ranks.world
+            if not math.isfinite(mean_loss):
+                why = f"step {one.step}: the loss is {mean_loss}"
+                raise ModelError(f"{why}; the last good state is kept. Lower matrix_lr.")
+            stopped = cap_ms > 0 and now_ms >= cap_ms
+            if config.train_log_every and (one.step <= 10 or one.step % config.train_log_every == 0 or stopped):
+                log.line(train_line(one.step, last, mean_loss, now_ms))
+            log.numbers(step=one.step, train_ms=round(now_ms, 3), train_loss=mean_loss, rate=one.scale)
+            asked |= any(row[1] for row in shared)
+            due |= config.checkpoint_seconds > 0 and shared[0][3] > config.checkpoint_seconds
+        return asked, due
+
+    pace = Pace(late=ranks.device.type == "cuda")
     begin = time.perf_counter()
     while True:
+        look = step >= last or stopped or bool(config.val_loss_every and step % config.val_loss_every == 0)
+        if look:
+            note(pace.rest())
         done = step >= last or stopped
         sizes = log.sizes()  # what is said from here on is said again by a run that resumes
-        if done or (config.val_loss_every and step % config.val_loss_every == 0):
+        if look:
             ranks.settle()
             if done:
                 training.average.put()
@@ -210,19 +234,9 @@ def train_loop(
         loss = training.forward_backward(scale)
         training.move(step, scale)
         step += 1
-        ranks.settle()
-        here_ms = spent_ms + 1000.0 * (time.perf_counter() - begin)
-        shared = ranks.gather([here_ms, float(stop.check()), float(loss), time.monotonic() - saved_at])
-        now_ms = max(row[0] for row in shared)
-        mean_loss = sum(row[2] for row in shared) / ranks.world
-        if not math.isfinite(mean_loss):
-            raise ModelError(f"step {step}: the loss is {mean_loss}; the last good state is kept. Lower matrix_lr.")
-        stopped = cap_ms > 0 and now_ms >= cap_ms
-        if config.train_log_every and (step <= 10 or step % config.train_log_every == 0 or stopped):
-            log.line(train_line(step, last, mean_loss, now_ms))
-        log.numbers(step=step, train_ms=round(now_ms, 3), train_loss=mean_loss, rate=scale)
-        asked = any(row[1] for row in shared)
-        if asked or (config.checkpoint_seconds and shared[0][3] > config.checkpoint_seconds):
+        asked, due = note(pace.step(step, loss, scale))
+        if asked or due:
+            note(pace.rest())
             save()
             saved_at = time.monotonic()
             spent_ms, begin = now_ms, time.perf_counter()
@@ -252,9 +266,10 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
     parse_recipe(config.codec)
     text = read_validation(config)
     training = Training(config, ranks)
-    if training.stream.total <= config.train_seq_len:
+    total = training.stream.stream.total
+    if total <= config.train_seq_len:
         raise ModelError(
-            f"{config.data_path}: the training split has {training.stream.total:,} tokens, too few for one sequence of "
+            f"{config.data_path}: the training split has {total:,} tokens, too few for one sequence of "
             f"{config.train_seq_len:,} and its last target; set train_seq_len lower."
         )
     before = load_state(folder, config)

@@ -1,0 +1,70 @@
+"""What a run does on a GPU that it does not on a CPU: kernels, compiling, the choice of an attention.
+
+Everything here stands aside on a CPU. A bundle whose recipe has `kernels = "off"` carries none of them.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .config import RunConfig
+from .cuda_attention import ATTENTIONS, Attending, choose_attention
+from .cuda_clock import DeviceClock
+from .errors import ModelError
+from .gpt import GPT, Block
+from .ranks import Ranks
+
+
+def kernel_gpt(config: RunConfig, device: torch.device) -> GPT | None:
+    """The GPT by kernels where the configuration wants them and the device is a GPU. Raises ModelError."""
+    if config.kernels == "off" or device.type != "cuda":
+        return None
+    from .cuda_gpt import CudaGPT  # on use: triton is not everywhere
+    from .cuda_plain import CAP_LIMIT_GPU
+    from .kernels_ops import TritonOps
+
+    if config.logit_softcap > CAP_LIMIT_GPU:
+        raise ModelError(f"kernels want logit_softcap at most {CAP_LIMIT_GPU:g}; set kernels = off.")
+    return CudaGPT(config, TritonOps())
+
+
+def training_loss(model: GPT, config: RunConfig, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
+    """The model's loss as training calls it: compiled on a GPU, unless its kernels are written by hand."""
+    gpu = device.type == "cuda"
+    by_hand = gpu and config.kernels != "off"
+    wanted = config.compile == "on" or (config.compile == "auto" and gpu)
+    return torch.compile(model, dynamic=False) if wanted and not by_hand else model
+
+
+def settle_attention(model: GPT, config: RunConfig, ranks: Ranks) -> str:
+    """Choose the attention of all blocks by trial, the same on all ranks; the line for the log, empty on a CPU.
+
+    Raises ModelError when the one that the configuration names does not work here.
+    """
+    if ranks.device.type != "cuda":
+        return ""
+    rows = config.train_batch_tokens // config.micro_batches // config.train_seq_len
+    width = config.model_dim // config.num_heads
+    sizes = [(rows, config.train_seq_len, heads, width) for heads in (config.num_heads, config.num_kv_heads)]
+    q, k, v = (torch.randn(sizes[i], device=ranks.device).to(ranks.dtype) for i in (0, 1, 1))
+    names = list(ATTENTIONS) if config.attention == "auto" else [config.attention]
+    if config.kernels == "off" and config.attention == "auto":
+        names.remove("fa3")  # it would break the compiled graph
+    choice = choose_attention(
+        q,
+        k,
+        v,
+        names,
+        DeviceClock(rounds=7).milliseconds,
+        lambda own: [sum(row) for row in zip(*ranks.gather(own), strict=True)],
+    )
+    for block in model.blocks:
+        assert isinstance(block, Block)
+        block.attn.attend = by_heads(choice.attend)  # type: ignore[method-assign, assignment]
+    return choice.line()
+
+
+def by_heads(attend: Attending) -> Attending:
+    """An attention for tensors `(B, H, T, D)`."""
+    return lambda q, k, v: attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
