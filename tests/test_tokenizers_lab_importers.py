@@ -11,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from bpb_audit.cli import main as audit
 from tokenizers_lab.builders import open_vocabulary
 from tokenizers_lab.byte_counts import byte_lengths
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.foreign_hf import ForeignTokenizer
 from tokenizers_lab.importers import import_vocabulary
+from tokenizers_lab.shard_format import read_values
+from tokenizers_lab.shard_verify import verify_shards
+from tokenizers_lab.shard_writer import write_shards
 from tokenizers_lab.tiktoken_ranks import BEGIN, read_ranks, to_tokenizer_json
 
 TEXTS = ["the cat sat on the mat; the cats sat <s>", "It's 42 degrees\n\n in the shade, <|endoftext|>!"] * 20
@@ -204,3 +208,30 @@ def test_unknown_is_counted_by_the_importers_own_id(tmp_path) -> None:
     docs.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("the cat 猫 sat 犬", "the")))
     row = compare([tmp_path / "words"], docs).rows[0]
     assert row.unknown == int((tokenizer.encode_batch(["the cat 猫 sat 犬"]).ids == 1).sum()) > 0
+
+
+def test_documents_begin_with_the_files_own_bos_and_the_auditor_counts_them(tmp_path, capsys):
+    (tmp_path / "ranks.tiktoken").write_bytes(ranks_file())
+    import_vocabulary(tmp_path / "ranks.tiktoken", tmp_path / "v", split="gpt2")
+    docs = tmp_path / "docs.jsonl"
+    docs.write_text("".join(json.dumps({"text": text}) + "\n" for text in ["", *TEXTS, "<|endoftext|>", "é \ue001\0"]))
+    manifest = write_shards(docs, tmp_path / "v", tmp_path / "s", 500, validation=9)
+    begin = read_values(tmp_path / "s/fineweb_val_000000.bin")[0]
+    assert manifest["vocabulary"]["bos"] == begin == len(read_ranks(ranks_file(), "ranks")) != 1
+    assert verify_shards(tmp_path / "s", docs).differences == 0
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/train.log").write_text("step:1/1 val_loss:2.0 val_bpb:1.2 train_time:1ms step_avg:1ms\n")
+    evidence = [
+        "--shards",
+        tmp_path / "s",
+        "--docs",
+        docs,
+        "--tokenizer",
+        tmp_path / "s/tokenizer.json",
+        "--documents",
+        9,
+    ]
+    rules = ["PG101", "PG102", "PG103", "PG104", "PG111", "PG603"]
+    only = [word for rule in rules for word in ("--only", rule)]
+    assert audit([str(word) for word in [tmp_path / "run", *evidence, *only]]) == 0, capsys.readouterr().out
+    assert capsys.readouterr().out.count("PASS") >= len(rules)

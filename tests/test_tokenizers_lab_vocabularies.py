@@ -180,3 +180,10 @@ def test_what_the_challenges_normaliser_loses_is_measured_as_lost(opened: dict[s
     tokenizer = opened["sp_bpe"]
     for original, level in [("fine", "exact"), ("ﬁne  ", "normalised"), ("a\u2581b", "lossy"), ("a\ufffdb", "lossy")]:
         assert level_of(original, tokenizer.decode(tokenizer.encode_batch([original]).ids)) == level
+
+
+def test_the_vocabulary_of_bytes_reads_no_documents(tmp_path: Path) -> None:
+    spec = train_vocabulary("bytes", tmp_path / "not there.jsonl", 260, tmp_path / "a")
+    assert spec.sha256 == train_vocabulary("bytes", None, 260, tmp_path / "b").sha256
+    with pytest.raises(VocabError, match="Name documents with --docs"):
+        train_vocabulary("bpe", None, 300, tmp_path / "c")

@@ -198,17 +198,22 @@ def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
     return (document.text for document in islice(read_documents(docs), skip, None))
 
 
-def train_vocabulary(kind: str, docs: Path, size: int, out: Path, skip: int | None = None) -> Spec:
-    """Train and write the folder `out`. Raises VocabError for an unknown kind, documents or sizes that do not do."""
+def train_vocabulary(kind: str, docs: Path | None, size: int, out: Path, skip: int | None = None) -> Spec:
+    """Train and write the folder `out`; the kind bytes reads no documents.
+
+    Raises VocabError for an unknown kind, documents or sizes that do not do.
+    """
     builder = KINDS.get(kind)
     if builder is None:
         raise VocabError(f"kind {kind!r} is not known; wanted one of {', '.join(KINDS)}.")
-    if next(training_documents(docs, skip), None) is None:
-        raise VocabError(f"{docs}: no training documents in it. Name documents with --docs FILE.")
+    if builder.train is _train_bytes:
+        docs = None
+    elif docs is None or next(training_documents(docs, skip), None) is None:
+        raise VocabError(f"{docs or kind}: no training documents. Name documents with --docs FILE.")
     digest, counts = hashlib.sha256(), [0, 0]
 
     def texts() -> Iterator[str]:
-        for text in training_documents(docs, skip):
+        for text in training_documents(docs, skip) if docs else ():
             raw = text.encode("utf-8")
             digest.update(len(raw).to_bytes(8, "little") + raw)
             counts[0] += 1

@@ -71,18 +71,25 @@ vocab = App(name="vocab", help="Build vocabularies and compare them.")
 
 @vocab.command(name="train")
 def vocab_train(
-    kind: str, *, docs: Path, out: Path, size: int | None = None, skip_documents: int | None = None, json: bool = False
+    kind: str,
+    *,
+    out: Path,
+    docs: Path | None = None,
+    size: int | None = None,
+    skip_documents: int | None = None,
+    json: bool = False,
 ) -> None:
     """Train a vocabulary on the training documents.
 
     Parameters
     ----------
     kind: str
-        bytes, bpe, bpe_case, unigram, wordpiece(_pruned), sp_bpe(_lossless), sp_unigram(_lossless), sp_bpe_caseops.
-    docs: Path
-        Documents; the validation documents at their head are left out.
+        bytes, bpe, bpe_case, unigram, wordpiece(_pruned), superword, sp_bpe(_lossless), sp_unigram(_lossless),
+        sp_bpe_caseops.
     out: Path
         Folder for spec.json, the tokenizer file and token_table.npz.
+    docs: Path
+        Documents; the validation documents at their head are left out. Only bytes needs none.
     size: int
         Number of ids; 1,024 without it (260 for bytes).
     skip_documents: int
@@ -99,9 +106,10 @@ def vocab_train(
         say_json(spec.to_json())
         return
     trained = spec.trained_on
+    source = f"from {trained['documents']:,} documents, {trained['bytes']:,} bytes of UTF-8"
     print(
         f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, "
-        f"from {trained['documents']:,} documents, {trained['bytes']:,} bytes of UTF-8."
+        f"{source if trained['documents'] else 'without training'}."
     )
 
 
@@ -177,7 +185,7 @@ def vocab_score(
 
 @vocab.command(name="import")
 def vocab_import(file: Path, *, out: Path, transform: str = "", split: str = "", json: bool = False) -> None:
-    """Take over a vocabulary from elsewhere: a SentencePiece .model, a tokenizer.json, or tiktoken ranks.
+    """Take over a vocabulary from elsewhere: a SentencePiece .model, a tokenizer.json, tiktoken ranks, or TokenMonster.
 
     Parameters
     ----------

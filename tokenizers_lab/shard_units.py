@@ -160,4 +160,8 @@ def _encode(tokenizer: Tokenizer, group: list[Document], sidecar: bool) -> tuple
             byte_lengths(tokenizer, encoded, texts)
     except VocabError as error:
         raise VocabError(f"{group[0].where} and on: {error}") from None
+    if (encoded.ids == tokenizer.bos).any():
+        raise VocabError(
+            f"{group[0].where} and on: text became id {tokenizer.bos}, which begins a document. Report it."
+        )
     return with_bos(encoded, tokenizer.bos).astype("<u2", copy=False), values, sizes.astype("<i8", copy=False)

@@ -1,7 +1,8 @@
 """Documents become the challenge's shards, with every byte accounted for, and a manifest that names inputs and outputs.
 
-The tokens are byte for byte those of the public exporter: each document BOS and then its ids, no EOS; validation
-documents first and in their own files; shards of 100,000,000 tokens. What is added: the byte sidecar, whose sum over
+The tokens are byte for byte those of the public exporter: each document the vocabulary's own BOS and then its ids, no
+EOS; validation documents first and in their own files; shards of 100,000,000 tokens. (BOS is 1 in every kind trained
+here; an imported file may say otherwise, and the manifest names it.) What is added: the byte sidecar, whose sum over
 each document is that document's UTF-8, proven while it is written (for a lossless vocabulary the training documents are
 proven as well); hashes; and no file under its final name before it is whole.
 
@@ -32,7 +33,6 @@ from .shard_stream import ShardStream, Written
 from .shard_units import Job, read_part, remember
 from .shard_workers import process_pool, run_jobs
 from .spec import Spec
-from .tokenizer import BOS
 
 FORMAT = "pglab-shards-1"
 UNITS = ".units"
@@ -91,8 +91,10 @@ def write_shards(
     if workers < 1:
         raise VocabError(f"--workers {workers}: wanted at least 1.")
     spec, tokenizer, file_bytes = open_vocabulary(vocabulary)
-    if tokenizer.size > 1 << 16 or tokenizer.bos != BOS:
-        raise VocabError(f"{vocabulary}: {tokenizer.size:,} ids, BOS {tokenizer.bos}; shards want 65,536 and {BOS}.")
+    if tokenizer.size > 1 << 16:
+        raise VocabError(
+            f"{vocabulary}: {tokenizer.size:,} ids; a shard's uint16 holds 65,536 at most. Take a smaller vocabulary."
+        )
     remember(spec.sha256, tokenizer)
     first = validation_count(docs, validation)
     with alone_in(out):
@@ -117,21 +119,24 @@ def write_shards(
         with bytes_bar("encoding", plan.size) as advance, process_pool(0 if executor else workers) as pool:
             for job in run_jobs(jobs, executor or pool, 2 * max(workers, 2)):
                 advance(job.unit.end - job.unit.begin)
-        written, counts = _assemble(jobs, units, out, shard_tokens, sidecars)
+        written, counts = _assemble(jobs, units, out, shard_tokens, sidecars, tokenizer.bos)
         source |= counts
         for stale in out.glob("fineweb_*"):
             if stale.name not in {file.name for file in written}:
                 stale.unlink()
         write_bytes(out / spec.file, file_bytes)
         write_bytes(out / TABLE, tokenizer.table.to_npz())
-        manifest = _manifest(spec, source, whole, written)
+        manifest = _manifest(spec, tokenizer.bos, source, whole, written)
         write_json(out / "manifest.json", manifest)
         shutil.rmtree(units)
         return manifest
 
 
-def _manifest(spec: Spec, source: dict[str, Any], whole: dict[str, Any], written: list[Written]) -> dict[str, Any]:
+def _manifest(
+    spec: Spec, bos: int, source: dict[str, Any], whole: dict[str, Any], written: list[Written]
+) -> dict[str, Any]:
     entry = {"name": spec.name, "kind": spec.kind, "size": spec.size, "sha256": spec.sha256, "lossless": spec.lossless}
+    entry["bos"] = bos
     return {
         "format": FORMAT,
         "corpus": source,
@@ -171,14 +176,14 @@ def _done(out: Path, whole: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _assemble(
-    jobs: list[Job], units: Path, out: Path, shard_tokens: int, sidecars: tuple[str, ...]
+    jobs: list[Job], units: Path, out: Path, shard_tokens: int, sidecars: tuple[str, ...], bos: int
 ) -> tuple[list[Written], dict[str, int]]:
     """Parts become shards, in order; returns the files and the counts of documents and bytes."""
     shards = {split: ShardStream(out, split, shard_tokens, split in sidecars) for split in SPLITS}
     documents, raw = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
     for job in jobs:
         tokens, values, sizes = read_part(units, job.unit, job.sidecar)
-        shards[job.unit.split].add(tokens, np.flatnonzero(tokens == BOS), sizes, values)
+        shards[job.unit.split].add(tokens, np.flatnonzero(tokens == bos), sizes, values)
         documents[job.unit.split] += len(sizes)
         raw[job.unit.split] += int(sizes.sum())
     for shard in shards.values():
