@@ -68,10 +68,11 @@ class Ours:
     def __init__(self, config: RunConfig, device: "torch.device", dtype: "torch.dtype") -> None:
         import torch
 
-        from .cuda_choice import training_loss
+        from .cuda_choice import settle_attention, training_loss
         from .fast import gpt_for
         from .gpt import use_baseline_gpu_dtypes
         from .optimisers import Gradients, make_optimisers
+        from .ranks import Ranks
 
         torch.manual_seed(config.seed)
         self.model = gpt_for(config, device, dtype).to(device)
@@ -79,6 +80,7 @@ class Ours:
             use_baseline_gpu_dtypes(self.model)
         self.adam, self.muon = make_optimisers(self.model, config, dtype)
         self.gradients = Gradients(list(self.model.parameters()))
+        settle_attention(self.model, config, Ranks(0, 1, device, dtype))
         self.loss: Any = training_loss(self.model, config, device)
         self.context = autocast(device, dtype)
 

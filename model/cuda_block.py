@@ -10,8 +10,8 @@ The learnt scales of the branches are folded into the matrices behind them, so a
 pass of its own. Gradients are written by hand. What a pass computes is `ops`: `cuda_plain.PlainOps`, which every device
 can do, or `kernels_ops.TritonOps`. The gradient of x0 is handed from block to block, each adding its part.
 
-Counted in vectors of C numbers a token, forward and backward, with four times C inside the perceptron and queries, keys
-and values together 2 C: the compiled baseline moves 131, this 85, of which products take 39 both times.
+Counted in vectors of C numbers a token and layer of the baseline, forward and backward, the compiled baseline moves
+131; this 86, of which passes between products take 40, products 35, attention 11.
 """
 
 from typing import Any

@@ -1,0 +1,261 @@
+"""`pglab bench gpu`: everything that a GPU has to tell, in one command and one page.
+
+    pglab bench gpu --shards shards --seconds 240 --out gpu.md
+
+Parts, in this order: what machine; are the numbers right (parity with float64); which attention is fastest; what each
+kernel reaches; a step and its optimisers against the published algorithm, by libraries alone and by kernels; a short
+training of the baseline. A part that cannot be done says why in a note, and the next one begins: a lent GPU is not
+asked twice. Nothing here has run on a GPU yet.
+"""
+
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pglab_report import Column, Report, Table, Ways, show
+
+from .config import RunConfig
+from .cuda_bench import measure_kernels, wants_gpu
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from .cuda_clock import DeviceClock
+
+Found = tuple[list[Table], list[str]]
+SMALL = {"num_layers": 3, "train_seq_len": 256, "train_batch_tokens": 1024, "micro_batches": 1}  # of the parity part
+MIB = 2**20
+
+
+def machine(device: "torch.device") -> Found:
+    """Versions and sizes."""
+    import torch
+
+    said = f"Python {platform.python_version()}, torch {torch.__version__}, CUDA {torch.version.cuda}"
+    if device.type == "cuda":
+        gpu = torch.cuda.get_device_properties(device)
+        said = f"{gpu.name}, {gpu.multi_processor_count} multiprocessors, {gpu.total_memory / 2**30:.0f} GiB; {said}"
+    tiny = torch.full((2, 64), 0.005, dtype=torch.bfloat16, device=device)
+    level = float(torch.nn.functional.rms_norm(tiny, (64,))[0, 0])
+    epsilon = "float32's" if level > 0.9 else "bfloat16's"
+    return [], [said + ".", f"rms_norm of bfloat16 adds {epsilon} epsilon here (the kernels add float32's)."]
+
+
+def parity(device: "torch.device", steps: int = 3) -> Found:
+    """Loss and gradients of each form of the model in bfloat16 against the plain restatement in float64."""
+    import torch
+
+    from .gpt import GPT
+    from .plain import plain_loss
+
+    config = replace(RunConfig(), **SMALL)  # type: ignore[arg-type]
+    torch.manual_seed(1)
+    first = GPT(config)
+    with torch.no_grad():
+        for p in first.parameters():
+            p.add_(0.02 * torch.randn_like(p))
+    start = {name: p.detach() for name, p in first.named_parameters()}
+    tokens = torch.randint(0, config.vocab_size, (4, config.train_seq_len + 1))
+    x, y = tokens[:, :-1].contiguous().to(device), tokens[:, 1:].contiguous().to(device)
+    truth = {name: p.to(device, torch.float64).requires_grad_() for name, p in start.items()}
+    wanted = plain_loss(truth, x, y, config)
+    wanted.backward()
+    rows = []
+    for name, make in forms(config).items():
+        try:
+            model = make().to(device)
+            model.load_state_dict(start)
+            model.tok_emb.weight.data = model.tok_emb.weight.data.bfloat16()  # as in a run, so the stream is bfloat16
+            with torch.autocast(device.type, torch.bfloat16):
+                loss = model(x, y)
+            loss.backward()
+            far = [float((p.grad - truth[n].grad).norm() / truth[n].grad.norm()) for n, p in model.named_parameters()]  # type: ignore[union-attr]
+            rows.append({"form": name, "loss": abs(float(loss.detach()) - float(wanted.detach()))})
+            rows[-1] |= {"mean": sum(far) / len(far), "worst": max(far)}
+        except (RuntimeError, ImportError) as error:
+            rows.append({"form": name, "why": short(error)})
+    columns = [
+        Column("form"),
+        Column("loss", "loss apart", "nats", ".5f"),
+        Column("mean", "gradients apart", "", ".4f"),
+    ]
+    columns += [Column("worst", "worst tensor", "", ".4f"), Column("why", "not done")]
+    title = "Against float64 in bfloat16 (relative distances, equal weights and text)"
+    return [Table("parity", title, columns, rows)], []
+
+
+def forms(config: RunConfig) -> dict[str, Callable[[], Any]]:
+    """The ways to compute the model's loss on this machine."""
+    import torch
+
+    from .gpt import GPT
+
+    def by_kernels() -> GPT:
+        from .cuda_gpt import CudaGPT
+        from .kernels_ops import TritonOps
+
+        return CudaGPT(config, TritonOps())
+
+    def by_passes() -> GPT:
+        from .cuda_gpt import CudaGPT
+        from .cuda_plain import PlainOps
+
+        return CudaGPT(config, PlainOps())
+
+    def compiled() -> Any:
+        model = GPT(config)
+        model.compile(dynamic=False)
+        return model
+
+    found = {"ordinary": lambda: GPT(config), "ordinary, compiled": compiled, "by plain passes": by_passes}
+    return found | ({"by kernels": by_kernels} if torch.cuda.is_available() else {})
+
+
+def attention(device: "torch.device", config: RunConfig, clock: "DeviceClock") -> Found:
+    """Every attention at the run's own shape, forward and backward."""
+    import torch
+
+    from .cuda_attention import ATTENTIONS, choose_attention
+
+    rows, width = config.train_batch_tokens // config.train_seq_len, config.model_dim // config.num_heads
+    q, k, v = (
+        torch.randn(rows, config.train_seq_len, heads, width, device=device).bfloat16()
+        for heads in (config.num_heads, config.num_kv_heads, config.num_kv_heads)
+    )
+    choice = choose_attention(q, k, v, ATTENTIONS, clock.milliseconds)
+    table = [{"name": n, "ms": choice.milliseconds.get(n), "why": choice.refused.get(n)} for n in ATTENTIONS]
+    columns = [
+        Column("name", "attention"),
+        Column("ms", "forward and backward", "ms", ".3f"),
+        Column("why", "not taken"),
+    ]
+    shape = f"{rows} x {config.train_seq_len}, {config.num_heads} and {config.num_kv_heads} heads of {width}"
+    return [Table("attention", f"Attention, {shape}", columns, table)], [f"Chosen: {choice.name}."]
+
+
+def step(device: "torch.device", config: RunConfig, steps: int, clock: "DeviceClock") -> Found:
+    """A step of ours, by libraries and by kernels, against the published one compiled in bfloat16."""
+    import torch
+
+    from .bench import PARTS, Ours, compare
+
+    rows, notes = [], []
+    for kernels in ("off", "triton"):
+        own = replace(config, kernels=kernels)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            side = Ours(own, device, torch.bfloat16)
+            batch = torch.randint(
+                0, own.vocab_size, (own.train_batch_tokens // own.train_seq_len, own.train_seq_len + 1)
+            )
+            x, y = batch[:, :-1].contiguous().to(device), batch[:, 1:].contiguous().to(device)
+            sustained = clock.sustained(lambda side=side, x=x, y=y: (side.gradient(x, y), side.move()))  # type: ignore[misc]
+            memory = torch.cuda.max_memory_allocated() / MIB if device.type == "cuda" else float("nan")
+            found = compare(own, device, torch.bfloat16, steps, "compiled-bfloat16")
+        except (ModelError, RuntimeError, ImportError) as error:
+            notes.append(f"kernels {kernels}: not done: {short(error)}")
+            continue
+        for part in PARTS:
+            seconds = {name: 1000 * found["seconds"][name][part] for name in ("ours", "baseline")}
+            rows.append({"kernels": kernels, "part": part, **seconds, "ratio": found["ratio"][part]})
+        notes.append(
+            f"kernels {kernels}: {sustained:.2f} ms a step without a pause, {memory:,.0f} MiB at most; "
+            f"{found['utilisation']['ours']:.1%} of the fastest matrix product "
+            f"({found['matmul_ceiling_gflops']['ours'] / 1000:,.0f} TFLOP/s), the baseline "
+            f"{found['utilisation']['baseline']:.1%}; {found['step_gflop'] / 1000:.2f} TFLOP a step."
+        )
+    columns = [Column("kernels"), Column("part"), Column("ours", "ours", "ms", ",.2f")]
+    columns += [Column("baseline", "baseline", "ms", ",.2f"), Column("ratio", "", "", ".2f")]
+    title = f"A step of {config.train_batch_tokens:,} tokens against the published one, compiled in bfloat16"
+    return [Table("step", title, columns, rows)], notes
+
+
+def training(shards: Path | None, seconds: float) -> Found:
+    """A run of the baseline by its own script, the numbers of its log's last lines."""
+    if shards is None or seconds <= 0:
+        return [], ["No training: give --shards and --seconds."]
+    from .checkpoint_words import finished_words
+    from .cli import RECIPES
+    from .config import with_values
+    from .launch import launch
+
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="pglab-gpu-") as folder:
+        run = Path(folder) / "run"
+        values = {"data_path": str(shards.resolve()), "max_wallclock_seconds": seconds, "kernels": "triton"}
+        config = with_values(RunConfig(), values, "bench gpu")
+        begin = time.monotonic()
+        launch(config, RECIPES / "baseline.toml", run, 1, lines.append)
+        said = finished_words(run / "checkpoint", config)
+    last = [line for line in lines if line.startswith(("attention:", "step:", "stopping", "peak", "final_"))][-8:]
+    scores = [] if said is None else list(said["scores"].values())
+    words = [f"Trained {seconds:g} s, {time.monotonic() - begin:.0f} s with start and scores; {len(scores)} scores."]
+    return [Table("log", "The log's last words", [Column("line")], [{"line": line} for line in last])], words
+
+
+def short(error: BaseException) -> str:
+    """The first line of what went wrong."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+
+
+def gather_parts(parts: dict[str, Callable[[], Found]]) -> Report:
+    """All parts in one report; one that fails is a note."""
+    tables: list[Table] = []
+    sentences, notes = [], []
+    for name, part in parts.items():
+        begin = time.monotonic()
+        try:
+            made, said = part()
+        except Exception as error:  # whatever a driver or a compiler says, the other parts are still wanted
+            notes.append(f"{name}: not done: {short(error)}")
+            continue
+        tables += made
+        sentences += said
+        notes.append(f"{name}: {time.monotonic() - begin:.0f} s.")
+    return Report("What a GPU measured", sentences, tables, [], notes)
+
+
+def bench(
+    *, shards: Path | None = None, seconds: float = 240.0, steps: int = 20, tokens: int = 65_536, ways: Ways = Ways()
+) -> int:
+    """Parity, attention, kernels, steps against the baseline, and a short training, on one GPU, as one page.
+
+    Parameters
+    ----------
+    shards
+        Folder of token shards for the training; without it none is done.
+    seconds
+        Of training on the wall clock.
+    steps
+        Steps of each side; the median is reported.
+    tokens
+        Of a batch, a multiple of 1,024; a step of eight GPUs has 65,536 on each.
+    """
+    device = wants_gpu("bench gpu")
+    from .cuda_clock import DeviceClock, sweeping_clock
+
+    if steps < 1 or tokens < 1 or tokens % RunConfig().train_seq_len:
+        raise ModelError(f"--steps {steps} --tokens {tokens}; wanted at least 1, and a multiple of 1,024.")
+    config = replace(RunConfig(), train_batch_tokens=tokens, micro_batches=1)
+
+    def kernels() -> Found:
+        table, said = measure_kernels(config, tokens, device)
+        return [table], [said]
+
+    report = gather_parts(
+        {
+            "machine": lambda: machine(device),
+            "parity": lambda: parity(device),
+            "attention": lambda: attention(device, config, sweeping_clock(device)),
+            "kernels": kernels,
+            "step": lambda: step(device, config, steps, DeviceClock(rounds=20)),
+            "training": lambda: training(shards, seconds),
+        }
+    )
+    return show(report, ways)
