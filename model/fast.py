@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .config import RunConfig
+from .cuda_choice import kernel_gpt
 from .fast_block import FastBlock, UnitRows, block_forward, pair_order
 from .fast_head import CAP_LIMIT, HeadLoss, head_nats
 from .gpt import GPT, Block
+from .head_extras import Exclusive
 
-UNKNOWN_TO_FAST = ("parallel_from", "value_residual", "exclusive_last", "gate_width")  # the block by hand lacks these
+UNKNOWN_TO_FAST = ("parallel_from", "value_residual", "gate_width")  # the block by hand lacks these
 TILE = 64  # queries that attend together; a tile never multiplies with keys after its end
 
 
@@ -81,7 +83,7 @@ class FastGPT(GPT):
             return block_of(
                 x, x0, block.resid_mix, at.c_q.matrix(), at.c_k.matrix(), at.c_v.matrix(), at.q_gain, at.proj.matrix(),
                 block.attn_scale, mlp.fc.matrix(), mlp.proj.matrix(), block.mlp_scale, turns, order, mask,
-                mlp.slope, block.scale,
+                mlp.slope, block.scale, any(isinstance(extra, Exclusive) for extra in at.extras),
             )  # fmt: skip
 
         return UnitRows.apply(self.climb(x0, run)).view(-1, x0.size(-1))
@@ -90,5 +92,7 @@ class FastGPT(GPT):
 def gpt_for(config: RunConfig, device: torch.device, dtype: torch.dtype) -> GPT:
     """The GPT to train on that device with matrix products in that dtype: the fast one where it is known to pay."""
     fast = device.type == "cpu" and config.logit_softcap <= CAP_LIMIT
+    if (by_kernels := kernel_gpt(config, device)) is not None:
+        return by_kernels
     lacks = any(getattr(config, name) for name in UNKNOWN_TO_FAST)
     return FastGPT(config) if fast and not lacks and config.compile != "on" else GPT(config)

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .fast_exclusive import without_own, without_own_back
+
 
 def unit_factor(x: Tensor) -> Tensor:
     """What brings each row of the last axis to root mean square 1, `(..., 1)`."""
@@ -134,7 +136,7 @@ class UnitRows(torch.autograd.Function):
 def block_forward(
     x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
     wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
-    turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float,
+    turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float, exclusive: bool,
 ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
     """What `FastBlock` gives, and what its gradient wants to know beside its arguments."""
     rows, length, dim = x.shape
@@ -161,6 +163,7 @@ def block_forward(
     q = by_group((q * (gain[:, None] * width**-0.5)).to(low), groups)
     k = by_group(k.to(low, memory_format=torch.contiguous_format), groups)
     y, weights = attend(q, k, v, mask)
+    y, apart = without_own(y, v) if exclusive else (y, [])
     y = by_token(y, groups, length).reshape(-1, dim)  # (N, C)
     middle = plus_product(mixed, y, wo_scaled.T)
     u2, f2 = unit_rows(middle)
@@ -170,7 +173,7 @@ def block_forward(
     squared = inner * inner
     out = plus_product(middle, squared, proj_scaled.T)
     known = [joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared]
-    return out.view(rows, length, dim), known + weights
+    return out.view(rows, length, dim), known + apart + weights
 
 
 class FastBlock(torch.autograd.Function):
@@ -178,27 +181,28 @@ class FastBlock(torch.autograd.Function):
 
     mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; turns as in `turn`, order that of `pair_order`; mask
     as in `attend`; slope: of the ReLU below zero; depth: what the branches read is multiplied by it. Where x is x0
-    itself (the first block) both parts are one.
+    itself (the first block) both parts are one. exclusive: `fast_exclusive`.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
         wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
-        turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float,
+        turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float, exclusive: bool,
     ) -> Tensor:  # fmt: skip
         out, known = block_forward(
-            x, x0, mix, wq, wk, wv, gain, wo, attn_scale, fc, proj, mlp_scale, turns, order, mask, slope, depth
-        )
+            x, x0, mix, wq, wk, wv, gain, wo, attn_scale, fc, proj, mlp_scale, turns, order, mask, slope, depth,
+            exclusive,
+        )  # fmt: skip
         ctx.save_for_backward(x, x0, mix, gain, wo, attn_scale, proj, mlp_scale, turns, order, *known)
-        ctx.tile, ctx.slope, ctx.depth, ctx.alone = mask.size(1), slope, depth, x0 is x
+        ctx.tile, ctx.slope, ctx.depth, ctx.alone, ctx.apart = mask.size(1), slope, depth, x0 is x, 3 * exclusive
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         (
             x, x0, mix, gain, wo, attn_scale, proj, mlp_scale, turns, order,
-            joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared, *weights,
+            joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared, *rest,
         ) = ctx.saved_tensors  # fmt: skip
         rows, length, dim = x.shape
         heads, width, low, high = gain.numel(), nqk.size(3), fc.dtype, x.dtype
@@ -217,7 +221,12 @@ class FastBlock(torch.autograd.Function):
         folded = torch.mm(g_low.T, y).to(high)  # (C, C)
         d_out, d_attn_scale = folded * attn_scale[:, None], (folded * wo).sum(1)
         dy = by_group(torch.mm(g_low, wo_scaled).view(rows, length, heads, width), groups)
+        apart, weights = rest[: ctx.apart], rest[ctx.apart :]
+        if apart:
+            dy, own_dv = without_own_back(dy, by_group(y.view(rows, length, heads, width), groups), *apart)
         dq, dk, dv = attend_back(dy, q, k, v, weights, ctx.tile)
+        if apart:
+            dv += own_dv
         d_qkv = wo_scaled.new_empty(rows, length, heads + 2 * groups, width)
         d_qkv[:, :, heads + groups :] = by_token(dv, groups, length)
         d_qk = torch.empty_like(nqk)  # (B, T, H + K, D), that of queries still to be scaled
@@ -242,5 +251,5 @@ class FastBlock(torch.autograd.Function):
             d_x, d_x0, d_mix = g * mix[0], g * mix[1], torch.stack((d_mix, (g * x0).sum((0, 1))))
         return (
             d_x, d_x0, d_mix, d_wq, d_wk, d_wv, d_gain, d_out, d_attn_scale, d_fc, d_proj, d_mlp_scale,
-            None, None, None, None, None,
+            None, None, None, None, None, None,
         )  # fmt: skip

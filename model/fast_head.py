@@ -63,12 +63,10 @@ def head_nats(hidden: Tensor, weight: Tensor, targets: Tensor, cap: float, low: 
     rows = max(1, min(count, PIECE // vocab))
     seen, scaled = hidden.to(low), (weight * (2 / cap)).T.to(low)  # (N, C), (C, V)
     nats, piece = hidden.new_empty(count), hidden.new_empty(rows, vocab)
-    most = hidden.new_full((), -2 * cap)
     for start in range(0, count, rows):
         own = slice(start, start + rows)
         s = piece[: len(targets[own])]  # (R, V)
         s.copy_(torch.mm(seen[own], scaled)).sigmoid_().mul_(2 * cap)
         logits[own] = s[: len(logits[own])]
-        goals = s.gather(1, targets[own, None])[:, 0]
-        torch.sub(s.add_(most).exp_().sum(-1).log_().sub_(most), goals, out=nats[own])
+        nats[own] = torch.nn.functional.cross_entropy(s, targets[own], reduction="none")
     return nats

@@ -16,6 +16,8 @@ SHAPES = {
     "one layer, as many kv heads": TINY | {"num_layers": 1, "num_kv_heads": 6},
     "untied": TINY | {"tie_embeddings": False},
     "partial rotary, leaky, scaled by depth": TINY | {"rope_dims": 2, "relu_slope": 0.5, "depth_scale": True},
+    "heads without their own value": TINY | {"exclusive_last": 3},
+    "the same, one kv head": TINY | {"exclusive_last": 2, "num_layers": 2, "num_kv_heads": 1},
     "other constants": TINY | {"rope_base": 500.0, "logit_softcap": 3.0, "qk_gain_init": 4.0},
 }
 
