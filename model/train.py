@@ -29,8 +29,9 @@ from .checkpoint import RunState, load_state, restore_tensors, save_state, state
 from .checkpoint_words import finished_words
 from .config import RunConfig, layered_config
 from .cuda_choice import settle_attention, training_loss
+from .cuda_clock import device_mark
 from .cuda_feed import Feed
-from .cuda_pace import Pace, StepDone
+from .cuda_pace import HostMark, Pace, StepDone, WorkClock, slow_rank_words
 from .errors import ModelError
 from .evaluate import ScoreSums, ValidationText, dropped_tail, read_validation, score_sequential
 from .fast import gpt_for
@@ -71,6 +72,7 @@ class Training:
         self.stream = Feed(Path(config.data_path), config.vocab_size, ranks.device)
         self.model.rotary(config.train_seq_len, ranks.device)  # made before anything is compiled
         self.attention = settle_attention(self.model, config, ranks)
+        self.clock = WorkClock(device_mark if ranks.device.type == "cuda" else HostMark)
         self.loss = training_loss(self.model, config, ranks.device)
 
     def forward_backward(self, scale: float = 1.0) -> Tensor:
@@ -78,11 +80,13 @@ class Training:
 
         scale: that of the rates, by which rounding in the loss begins (`qat_below`).
         """
+        self.clock.begin()
         rounded = self.grid.rounded if self.grid and scale < self.config.qat_below else None
         with seen_through(self.model, rounded):
             total = self.loss_backward()
         if self.grid and self.config.entropy_weight:
             (self.config.entropy_weight * coding_bits(self.model, self.grid)).backward()
+        self.clock.meet()
         self.gradients.average(self.ranks.world)
         return total
 
@@ -195,7 +199,7 @@ def train_loop(
         asked = due = False
         for one in over:
             here_ms = spent_ms + 1000.0 * (time.perf_counter() - begin)
-            shared = ranks.gather([here_ms, float(stop.check()), one.loss, time.monotonic() - saved_at])
+            shared = ranks.gather([here_ms, float(stop.check()), one.loss, time.monotonic() - saved_at, one.work_ms])
             now_ms = max(row[0] for row in shared)
             mean_loss = sum(row[2] for row in shared) / ranks.world
             if not math.isfinite(mean_loss):
@@ -204,6 +208,8 @@ def train_loop(
             stopped = cap_ms > 0 and now_ms >= cap_ms
             if config.train_log_every and (one.step <= 10 or one.step % config.train_log_every == 0 or stopped):
                 log.line(train_line(one.step, last, mean_loss, now_ms))
+                if ranks.device.type == "cuda" and (slow := slow_rank_words([row[4] for row in shared])):
+                    log.line(slow)
             log.numbers(step=one.step, train_ms=round(now_ms, 3), train_loss=mean_loss, rate=one.scale)
             asked |= any(row[1] for row in shared)
             due |= config.checkpoint_seconds > 0 and shared[0][3] > config.checkpoint_seconds
@@ -234,7 +240,7 @@ def train_loop(
         loss = training.forward_backward(scale)
         training.move(step, scale)
         step += 1
-        asked, due = note(pace.step(step, loss, scale))
+        asked, due = note(pace.step(step, loss, scale, training.clock.work()))
         if asked or due:
             note(pace.rest())
             save()

@@ -11,7 +11,7 @@ from model.cuda_attention import ATTENTIONS, AttentionChoice, by_sdpa, choose_at
 from model.cuda_choice import kernel_gpt, settle_attention, training_loss
 from model.cuda_clock import DeviceClock
 from model.cuda_feed import Feed
-from model.cuda_pace import Pace, StepDone
+from model.cuda_pace import HostMark, Pace, StepDone, WorkClock, slow_rank_words
 from model.data import TokenStream
 from model.errors import ModelError
 from model.gpt import GPT
@@ -19,6 +19,18 @@ from model.ranks import Ranks
 from tests.model_makers import tiny_config, write_tiny_shards
 
 CPU = torch.device("cpu")
+
+
+class FakeMark:
+    """A mark of a clock that is moved by hand."""
+
+    now = 0.0
+
+    def record(self) -> None:
+        self.at = FakeMark.now
+
+    def elapsed_time(self, end: "FakeMark") -> float:
+        return end.at - self.at
 
 
 def test_batches_fetched_ahead_are_the_stream_s_own_and_do_not_count_as_read(tmp_path: Path) -> None:
@@ -60,12 +72,34 @@ def test_numbers_come_one_step_late_and_all_in_the_end() -> None:
         return lambda: sent.append(float(loss)) or float(loss)
 
     pace = Pace(late=True, send=send)
-    assert pace.step(1, torch.tensor(3.0), 1.0) == []
+    assert pace.step(1, torch.tensor(3.0), 1.0, lambda: 8.0) == []
     assert sent == []
-    assert pace.step(2, torch.tensor(2.0), 0.5) == [StepDone(1, 3.0, 1.0)]
-    assert pace.rest() == [StepDone(2, 2.0, 0.5)]
+    assert pace.step(2, torch.tensor(2.0), 0.5, lambda: 9.0) == [StepDone(1, 3.0, 1.0, 8.0)]
+    assert pace.rest() == [StepDone(2, 2.0, 0.5, 9.0)]
     assert pace.rest() == []
-    assert Pace(late=False).step(7, torch.tensor(1.5), 1.0) == [StepDone(7, 1.5, 1.0)]
+    assert Pace(late=False).step(7, torch.tensor(1.5), 1.0, lambda: 7.0) == [StepDone(7, 1.5, 1.0, 7.0)]
+
+
+def test_a_rank_that_keeps_the_others_waiting_is_named() -> None:
+    assert slow_rank_words([30.0, 30.5, 31.0, 30.2]) == ""
+    assert slow_rank_words([30.0]) == ""
+    assert slow_rank_words([30.0, 30.5, 36.0, 30.3]) == "slow_rank:2 work:36.00ms median:30.40ms"
+
+
+def test_the_work_of_a_step_is_its_own_even_when_it_is_read_later() -> None:
+    clock = WorkClock(FakeMark)
+    reads = []
+    for cost in (5.0, 7.0):
+        clock.begin()
+        FakeMark.now += cost
+        clock.meet()
+        FakeMark.now += 100.0  # waiting for the others
+        reads.append(clock.work())
+    assert [read() for read in reads] == [5.0, 7.0]
+    host = WorkClock(HostMark)
+    host.begin()
+    host.meet()
+    assert 0.0 <= host.work()() < 1000.0
 
 
 def held_loss(loss: torch.Tensor) -> Callable[[], float]:
@@ -101,18 +135,6 @@ def test_a_run_with_late_numbers_says_and_makes_the_same(
         ]
         made.append((lines, states[-1], (run / "checkpoint" / "model.safetensors").read_bytes()))
     assert made[0] == made[1]
-
-
-class FakeMark:
-    """A mark of a clock that is moved by hand."""
-
-    now = 0.0
-
-    def record(self) -> None:
-        self.at = FakeMark.now
-
-    def elapsed_time(self, end: "FakeMark") -> float:
-        return end.at - self.at
 
 
 def test_the_device_clock_takes_the_median_after_its_warm_up_and_sweeps_untimed() -> None:
