@@ -10,7 +10,7 @@ fastest matrix product that this device did in the same run.
 import contextlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -106,19 +106,26 @@ class Ours:
 
 
 class Theirs:
-    """The baseline's own step, one matrix at a time; `compiled` makes its loss one compiled graph, as published."""
+    """The baseline's own step, one matrix at a time; `compiled` makes its loss one compiled graph, as published.
+
+    On a GPU Newton-Schulz is then compiled too, and attention is flash attention: so they are in the published script.
+    """
 
     def __init__(
         self, config: RunConfig, device: "torch.device", dtype: "torch.dtype", ours: Ours, compiled: bool
     ) -> None:
         import torch
 
-        from .plain import PlainTrainer, plain_loss
+        from .plain import PlainTrainer, plain_loss, plain_newton_schulz
 
         self.config = config
         self.trainer = PlainTrainer(dict(ours.model.named_parameters()), config, dtype)
         self.loss: Any = torch.compile(plain_loss, dynamic=False) if compiled else plain_loss
         self.context = autocast(device, dtype)
+        if device.type == "cuda" and compiled:
+            self.trainer.orthogonalise = torch.compile(plain_newton_schulz)
+            if dtype == torch.bfloat16:
+                self.context = by_flash_attention(self.context)
 
     def gradient(self, x: "torch.Tensor", y: "torch.Tensor") -> "torch.Tensor":
         """Forward and backward; the loss."""
@@ -140,7 +147,23 @@ class Theirs:
             return self.loss(self.trainer.p, x, y, self.config)
 
 
-def autocast(device: "torch.device", dtype: "torch.dtype") -> Callable[[], contextlib.AbstractContextManager[Any]]:
+Context = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+def by_flash_attention(context: Context) -> Context:
+    """A context in which attention, besides, is PyTorch's flash attention or an error."""
+
+    @contextlib.contextmanager
+    def both() -> Iterator[None]:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        with context(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            yield
+
+    return both
+
+
+def autocast(device: "torch.device", dtype: "torch.dtype") -> Context:
     """What makes a context of bfloat16 matrix products, where `dtype` asks for them."""
     import torch
 

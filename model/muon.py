@@ -4,8 +4,8 @@ A gradient matrix has a few large singular values that drown the rest. Five step
 all of them towards one, by matrix products alone. Matrices of one shape are stacked and go through the iteration
 together, which saves most of its cost for small models; with several ranks each takes its share of the matrices, and
 gets the others' updates while it works on the next shape. Momenta are kept by every rank, so that any rank's state is
-the whole state. Everything else is done to all matrices by one call, so a GPU is given some 80 pieces of work for the
-baseline's 54 matrices, not some 1,400, and is never waited for.
+the whole state. Everything else is done to all matrices by one call: for the baseline's 54 matrices a device is given
+96 pieces of work, not the 2,700 of one matrix at a time, and is never waited for.
 
 Source: Jordan, "Muon: an optimizer for hidden layers" (2024), with the challenge's coefficients.
 """

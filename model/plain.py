@@ -89,11 +89,12 @@ def plain_newton_schulz(g: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
 class PlainTrainer:
     """Weights, and one training step at a time, on one process without accumulation.
 
-    params: tensors under the published names; copied. dtype: that of Muon's iteration.
+    params: tensors under the published names; copied. dtype: that of Muon's iteration. `orthogonalise` may be replaced
+    by the same, compiled.
     """
 
     def __init__(self, params: Params, config: RunConfig, dtype: torch.dtype) -> None:
-        self.config, self.dtype = config, dtype
+        self.config, self.dtype, self.orthogonalise = config, dtype, plain_newton_schulz
         self.p = {name: value.detach().clone().requires_grad_() for name, value in params.items()}
         matrices = [n for n, v in self.p.items() if n.startswith("blocks.") and v.ndim == 2 and "resid_mix" not in n]
         heads = ["tok_emb.weight", "lm_head.weight"]
@@ -137,6 +138,6 @@ class PlainTrainer:
             p = self.p[name]
             assert p.grad is not None
             held.mul_(momentum).add_(p.grad)
-            update = plain_newton_schulz(p.grad.add(held, alpha=momentum), self.config.muon_backend_steps, self.dtype)
+            update = self.orthogonalise(p.grad.add(held, alpha=momentum), self.config.muon_backend_steps, self.dtype)
             update = update * max(1.0, p.size(0) / p.size(1)) ** 0.5
             p.add_(update.to(p.dtype), alpha=-self.config.matrix_lr * scale)

@@ -152,6 +152,26 @@ def test_the_machine_says_which_epsilon_its_norm_adds() -> None:
     assert "float32's epsilon" in said[1]  # what the kernels add; measured on one row of small numbers
 
 
+def test_the_published_attention_is_flash_and_nothing_else() -> None:
+    import contextlib
+
+    from model.bench import by_flash_attention
+
+    entered: list[int] = []
+
+    @contextlib.contextmanager
+    def inner() -> Any:
+        entered.append(1)
+        yield
+
+    enabled = torch.backends.cuda
+    before = enabled.math_sdp_enabled(), enabled.flash_sdp_enabled()
+    with by_flash_attention(inner)():
+        assert (enabled.math_sdp_enabled(), enabled.flash_sdp_enabled()) == (False, True)
+    assert (enabled.math_sdp_enabled(), enabled.flash_sdp_enabled()) == before
+    assert entered == [1]
+
+
 def test_no_shards_no_training() -> None:
     assert cuda_report.training(None, 60.0) == ([], ["No training: give --shards and --seconds."])
 
