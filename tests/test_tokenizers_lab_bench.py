@@ -34,7 +34,7 @@ def test_it_runs_and_its_outputs_are_equal(small_lab: Path, capsys: pytest.Captu
     line += ["--model", str(small_lab / "vocab/sp_bpe/tokenizer.model")]
     assert pglab.run(line) == 0
     found = json.loads(capsys.readouterr().out)
-    assert len(found["rows"]) == 13
+    assert len(found["rows"]) == 14
     assert all(row["ratio"] > 0 for row in found["rows"])
     assert found["limit_mb_s"] > 0
 

@@ -80,7 +80,9 @@ def test_a_nested_kind_is_trained_once_and_cut_to_the_same_files(small_lab: Path
     docs, trained = small_lab / "corpus/docs.jsonl", []
     real = search.train_vocabulary
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "train_vocabulary", lambda *words: (trained.append(words[2]), real(*words))[1])
+        patch.setattr(
+            search, "train_vocabulary", lambda *words, **more: (trained.append(words[2]), real(*words, **more))[1]
+        )
         train_all([kind], [300, 260, 420], docs, tmp_path, lambda line: None)
     assert trained == [420]
     for size in (260, 300):

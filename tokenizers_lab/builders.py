@@ -18,6 +18,7 @@ from .errors import VocabError
 from .fast_engine import Cuts, FastTokenizer
 from .fast_odd import tagged
 from .importers import IMPORTED
+from .progress import Advance, nobody
 from .spec import Spec, read_spec
 from .spm_file import plain_symbols
 from .tokenizer import Tokenizer
@@ -198,8 +199,10 @@ def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
     return (document.text for document in islice(read_documents(docs), skip, None))
 
 
-def train_vocabulary(kind: str, docs: Path | None, size: int, out: Path, skip: int | None = None) -> Spec:
-    """Train and write the folder `out`; the kind bytes reads no documents.
+def train_vocabulary(
+    kind: str, docs: Path | None, size: int, out: Path, skip: int | None = None, advance: Advance = nobody
+) -> Spec:
+    """Train and write the folder `out`; the kind bytes reads no documents. advance: told of the bytes that were read.
 
     Raises VocabError for an unknown kind, documents or sizes that do not do.
     """
@@ -218,6 +221,7 @@ def train_vocabulary(kind: str, docs: Path | None, size: int, out: Path, skip: i
             digest.update(len(raw).to_bytes(8, "little") + raw)
             counts[0] += 1
             counts[1] += len(raw)
+            advance(len(raw))
             yield text
 
     data = builder.train(texts(), size)

@@ -98,10 +98,12 @@ def vocab_train(
         Print the spec as JSON.
     """
     from .builders import train_vocabulary
-    from .progress import working
+    from .progress import bytes_bar
 
-    with working(f"training {kind}"):
-        spec = train_vocabulary(kind, docs, size or (260 if kind == "bytes" else 1024), out, skip_documents)
+    total = docs.stat().st_size if docs and docs.exists() else 0
+    with bytes_bar(f"training {kind}", total) as advance:
+        size = size or (260 if kind == "bytes" else 1024)
+        spec = train_vocabulary(kind, docs, size, out, skip_documents, advance)
     if json:
         say_json(spec.to_json())
         return
@@ -133,13 +135,10 @@ def vocab_compare(*folders: Path, docs: Path, width: int = 512, bits: int = 8, w
     from .compare import compare
     from .compare_report import report_of
     from .errors import VocabError
-    from .progress import working
 
     if not folders:
         raise VocabError("no vocabulary to compare. Try: pglab vocab compare vocab/a vocab/b --docs corpus/docs.jsonl")
-    with working("measuring"):
-        found = compare(folders, docs, width, bits)
-    return show(report_of(found), ways)
+    return show(report_of(compare(folders, docs, width, bits)), ways)
 
 
 @vocab.command(name="score")
@@ -172,14 +171,12 @@ def vocab_score(
     from pglab_report import show
 
     from .errors import VocabError
-    from .progress import working
     from .score_report import report_of
     from .vocabulary_score import Terms, score_vocabularies
 
     if not folders:
         raise VocabError("no vocabulary to score. Try: pglab vocab score vocab/a vocab/b --docs corpus/docs.jsonl")
-    with working("scoring"):
-        found = score_vocabularies(folders, docs, Terms(budget, width, bits, artifact))
+    found = score_vocabularies(folders, docs, Terms(budget, width, bits, artifact))
     return show(report_of(found), ways)
 
 
@@ -257,7 +254,6 @@ def vocab_search(
 
     from .corpus import read_corpus
     from .errors import VocabError
-    from .progress import working
     from .score_report import report_of
     from .search import front, sweep
     from .vocabulary_score import Terms
@@ -278,7 +274,6 @@ def vocab_search(
 
             executor, _ = stack.enter_context(dask_executor(dask))
             docs, out = docs.resolve(), out.resolve()  # workers stand in other folders
-        stack.enter_context(working("training and scoring"))
         found = sweep(
             kinds or ["bpe", "bpe_case"],
             sizes or [512, 1024, 2048, 4096, 8192],

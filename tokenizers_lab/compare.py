@@ -18,6 +18,7 @@ from .byte_counts import sizes_of
 from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
+from .progress import Advance, bytes_bar, nobody
 from .tokenizer import LEVELS, Encoded, Lossless, Tokenizer
 
 SAMPLE_BYTES = 8_000_000  # of validation text at most; enough for four digits of bytes per token
@@ -98,17 +99,21 @@ def compare(folders: Sequence[Path], docs: Path, width: int = 512, bits: int = 8
         raise VocabError(f"--width {width} --bits {bits}: wanted a width of at least 1, and 1 to 32 bits.")
     split, texts = sample(docs)
     size = int(sizes_of(texts).sum())
-    rows = [measure(folder, texts, size, width, bits) for folder in folders]
+    with bytes_bar("measuring", size * len(folders)) as advance:
+        rows = [measure(folder, texts, size, width, bits, advance) for folder in folders]
     return Comparison(str(docs), split, len(texts), size, width, bits, rows)
 
 
-def measure(folder: Path, texts: Sequence[str], size: int, width: int, bits: int) -> Row:
+def measure(folder: Path, texts: Sequence[str], size: int, width: int, bits: int, advance: Advance = nobody) -> Row:
     """One row; `size` is the bytes of `texts`."""
     spec, tokenizer, _ = open_vocabulary(folder)
     tokenizer.encode_batch(texts[:1])  # the first call pays for tables; it is not what encoding costs
-    began = time.process_time()
-    encoded = [tokenizer.encode_batch(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)]
-    seconds = time.process_time() - began
+    encoded, seconds = [], 0.0
+    for at in range(0, len(texts), BATCH):
+        began = time.process_time()
+        encoded.append(tokenizer.encode_batch(texts[at : at + BATCH]))
+        seconds += time.process_time() - began
+        advance(int(sizes_of(texts[at : at + BATCH]).sum()))
     ids = np.concatenate([part.ids for part in encoded])
     levels = dict.fromkeys(LEVELS, 0)
     for text, decoded in zip(texts, _decoded(tokenizer, encoded), strict=True):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .builders import KINDS, cut_vocabulary, train_vocabulary, training_documents
 from .errors import VocabError
+from .progress import Advance, bytes_bar, nobody
 from .spec import Spec, read_spec
 from .vocabulary_score import Score, Scores, Terms, score_vocabularies
 
@@ -72,15 +73,17 @@ def train_all(
             if not _there(out / f"{kind}{size}", kind, size, text):
                 say(f"training {kind}{size}")
     if executor is None:
-        for kind, some in wanted.items():
-            train_kind(kind, some, docs, out, text)
+        trainings = sum(1 if KINDS[kind].cut else len(some) for kind, some in wanted.items())
+        with bytes_bar("training", trainings * docs.stat().st_size) as advance:
+            for kind, some in wanted.items():
+                train_kind(kind, some, docs, out, text, advance)
     else:
         for task in [executor.submit(train_kind, kind, some, docs, out, text) for kind, some in wanted.items()]:
             task.result()
     return [out / f"{kind}{size}" for kind, some in wanted.items() for size in some]
 
 
-def train_kind(kind: str, sizes: Sequence[int], docs: Path, out: Path, text: str) -> None:
+def train_kind(kind: str, sizes: Sequence[int], docs: Path, out: Path, text: str, advance: Advance = nobody) -> None:
     """One kind at all sizes, ascending, where they are not there yet; text: the hash of the training text."""
     folders = {size: out / f"{kind}{size}" for size in sizes}
     missing = [size for size in sizes if not _there(folders[size], kind, size, text)]
@@ -88,11 +91,11 @@ def train_kind(kind: str, sizes: Sequence[int], docs: Path, out: Path, text: str
         return
     if KINDS[kind].cut is None:
         for size in missing:
-            train_vocabulary(kind, docs, size, folders[size])
+            train_vocabulary(kind, docs, size, folders[size], advance=advance)
         return
     largest = sizes[-1]
     if largest in missing:
-        train_vocabulary(kind, docs, largest, folders[largest])
+        train_vocabulary(kind, docs, largest, folders[largest], advance=advance)
     for size in missing:
         if size != largest:
             cut_vocabulary(folders[largest], size, folders[size])

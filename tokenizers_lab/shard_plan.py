@@ -15,6 +15,7 @@ from pathlib import Path
 from .aside import aside
 from .document import COLUMN, LINES, LONGEST_LINE, Document, parse_line, read_documents, unpacked
 from .errors import VocabError
+from .progress import Advance, nobody
 from .shard_format import SPLITS
 
 UNIT_BYTES = 32 << 20
@@ -50,8 +51,8 @@ def is_lines(path: Path) -> bool:
     return path.name.removesuffix(".gz").removesuffix(".zst").endswith(LINES)
 
 
-def plan_units(path: Path, validation: int, unit_bytes: int = UNIT_BYTES) -> Plan:
-    """Cut a plain file; the first `validation` documents are a split of their own.
+def plan_units(path: Path, validation: int, unit_bytes: int = UNIT_BYTES, advance: Advance = nobody) -> Plan:
+    """Cut a plain file; the first `validation` documents are a split of their own. advance: told of bytes read.
 
     Raises VocabError for a line above 256 MiB, OSError. Lines are counted here and read later.
     """
@@ -83,6 +84,7 @@ def plan_units(path: Path, validation: int, unit_bytes: int = UNIT_BYTES) -> Pla
             digest.update(data)
             line += 1
             at += len(data)
+            advance(len(data))
     close()
     return Plan(digest.hexdigest(), at, units)
 

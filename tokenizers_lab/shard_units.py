@@ -19,6 +19,7 @@ from .builders import open_vocabulary
 from .byte_counts import byte_lengths, proven_sums, sidecar_values, with_bos
 from .document import Document
 from .errors import VocabError
+from .progress import Advance, nobody
 from .shard_plan import Unit, read_unit
 from .tokenizer import Tokenizer
 
@@ -56,8 +57,11 @@ def part_path(folder: Path, unit: Unit) -> Path:
     return folder / f"{unit.index:06d}.part"
 
 
-def encode_unit(job: Job) -> int:
-    """Do one unit unless it is done; returns its index. Raises VocabError, OSError."""
+def encode_unit(job: Job, advance: Advance = nobody) -> int:
+    """Do one unit unless it is done; returns its index. advance: told of the bytes that were encoded.
+
+    Raises VocabError, OSError.
+    """
     place = part_path(Path(job.folder), job.unit)
     if finished(place, job.unit, job.sidecar) is not None:
         return job.unit.index
@@ -70,6 +74,7 @@ def encode_unit(job: Job) -> int:
         tokens.append(batch_tokens)
         values.append(batch_values)
         sizes.append(batch_sizes)
+        advance(int(batch_sizes.sum()))
     documents = sum(map(len, sizes))
     if documents != job.unit.documents:
         raise VocabError(f"{job.shown}: changed while it was read. Run the same command again.")

@@ -80,9 +80,10 @@ def verify_shards(folder: Path, docs: Path, column: str = COLUMN) -> Verified:
     found = Verified()
     if _sha256(place) != entry["file_sha256"]:
         found.differs(place.name, "another tokenizer than the manifest names by its sha256")
-    _files(folder, manifest, found)
     first = manifest["corpus"]["validation_documents"]
-    with bytes_bar("recount", docs.stat().st_size) as advance:
+    there = sum(path.stat().st_size for name in manifest["files"] if (path := folder / name).is_file())
+    with bytes_bar("recount", there + docs.stat().st_size) as advance:
+        _files(folder, manifest, found, advance)
         documents = read_documents(docs, column=column)
         for split in SPLITS:
             there = islice(documents, first) if split == "val" else documents
@@ -95,13 +96,15 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _files(folder: Path, manifest: dict[str, Any], found: Verified) -> None:
+def _files(folder: Path, manifest: dict[str, Any], found: Verified, advance: Advance) -> None:
     """The folder's files against the manifest's list."""
     for name, entry in manifest["files"].items():
         if not (folder / name).is_file():
             found.differs(name, "is named by the manifest and not there")
-        elif _sha256(folder / name) != entry["sha256"]:
-            found.differs(name, "has another sha256 than the manifest says")
+        else:
+            if _sha256(folder / name) != entry["sha256"]:
+                found.differs(name, "has another sha256 than the manifest says")
+            advance((folder / name).stat().st_size)
     for path in sorted(folder.glob("fineweb_*")):
         if path.name not in manifest["files"]:
             found.differs(path.name, "is not named by the manifest")

@@ -12,18 +12,31 @@ from contextlib import contextmanager
 from itertools import islice
 
 from .errors import VocabError
+from .progress import Advance, nobody
 from .shard_units import Job, encode_unit
 
 
-def run_jobs(jobs: Iterable[Job], executor: Executor | None = None, in_flight: int = 4) -> Iterator[Job]:
+def run_jobs(
+    jobs: Iterable[Job], executor: Executor | None = None, in_flight: int = 4, advance: Advance = nobody
+) -> Iterator[Job]:
     """Run every job and yield each when it is done, in any order; at most `in_flight` wait at an executor.
+
+    advance: told of each unit's bytes of the file, on the way where the work is done here.
 
     Raises the first error of a job (VocabError, OSError), and VocabError when the workers themselves died.
     """
     waiting = iter(jobs)
     if executor is None:
         for job in waiting:
-            encode_unit(job)
+            left = [job.unit.end - job.unit.begin]
+
+            def some(size: int, left: list[int] = left) -> None:
+                size = min(size, left[0])  # text is shorter than the line it stands in, or longer without its escapes
+                left[0] -= size
+                advance(size)
+
+            encode_unit(job, some)
+            advance(left[0])
             yield job
         return
     running: dict[Future[int], Job] = {}
@@ -37,6 +50,7 @@ def run_jobs(jobs: Iterable[Job], executor: Executor | None = None, in_flight: i
             for future in done:
                 job = running.pop(future)
                 future.result()
+                advance(job.unit.end - job.unit.begin)
                 yield job
     except BrokenExecutor:
         raise VocabError(

@@ -100,7 +100,8 @@ def write_shards(
     with alone_in(out):
         units = out / UNITS
         plain = plain_file(docs, units, column)
-        plan = plan_units(plain, first, unit_bytes)
+        with bytes_bar("planning", plain.stat().st_size) as advance:
+            plan = plan_units(plain, first, unit_bytes, advance)
         if not plan.units:
             raise VocabError(f"{docs}: no documents in it. Name documents with --docs FILE.")
         source = source_of(docs, plan, first)
@@ -117,8 +118,8 @@ def write_shards(
             for unit in plan.units
         ]
         with bytes_bar("encoding", plan.size) as advance, process_pool(0 if executor else workers) as pool:
-            for job in run_jobs(jobs, executor or pool, 2 * max(workers, 2)):
-                advance(job.unit.end - job.unit.begin)
+            for _ in run_jobs(jobs, executor or pool, 2 * max(workers, 2), advance):
+                pass
         written, counts = _assemble(jobs, units, out, shard_tokens, sidecars, tokenizer.bos)
         source |= counts
         for stale in out.glob("fineweb_*"):
@@ -181,11 +182,13 @@ def _assemble(
     """Parts become shards, in order; returns the files and the counts of documents and bytes."""
     shards = {split: ShardStream(out, split, shard_tokens, split in sidecars) for split in SPLITS}
     documents, raw = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
-    for job in jobs:
-        tokens, values, sizes = read_part(units, job.unit, job.sidecar)
-        shards[job.unit.split].add(tokens, np.flatnonzero(tokens == bos), sizes, values)
-        documents[job.unit.split] += len(sizes)
-        raw[job.unit.split] += int(sizes.sum())
+    with bytes_bar("packing", sum(job.unit.end - job.unit.begin for job in jobs)) as advance:
+        for job in jobs:
+            tokens, values, sizes = read_part(units, job.unit, job.sidecar)
+            shards[job.unit.split].add(tokens, np.flatnonzero(tokens == bos), sizes, values)
+            documents[job.unit.split] += len(sizes)
+            raw[job.unit.split] += int(sizes.sum())
+            advance(job.unit.end - job.unit.begin)
     for shard in shards.values():
         shard.flush()
     counts = {"documents": sum(documents.values()), "bytes": sum(raw.values())}

@@ -26,8 +26,10 @@ from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
 from .kneser_ney import TOKEN_BYTES, fit
+from .progress import Advance, bytes_bar, nobody
 from .tokenizer import Encoded, Tokenizer
 
+STAGES = 3  # encoding, all n-grams, those within the budget
 ARTIFACT = 16_000_000  # bytes
 BUDGET = 4_000_000  # bytes of n-grams for a vocabulary without an embedding; about what 12 MB of text can fill
 TRAIN_LIMIT = 32_000_000  # bytes of training text; more would not change the order of vocabularies, only the time
@@ -119,11 +121,17 @@ def score(
     width: int,
     weight_bits: int,
     artifact: int = ARTIFACT,
+    advance: Advance = nobody,
 ) -> Score:
-    """Fit on `train`, score `held`. Raises VocabError for a vocabulary too large for n-grams of order 4."""
+    """Fit on `train`, score `held`. advance: told of all their bytes after each of STAGES stages.
+
+    Raises VocabError for a vocabulary too large for n-grams of order 4.
+    """
     embedding, room = embedding_room(tokenizer.size, width, weight_bits, budget, artifact)
     seen, wanted = encode(tokenizer, train), encode(tokenizer, held)
     raw = int(sizes_of(held).sum())
+    stage = raw + int(sizes_of(train).sum())
+    advance(stage)
     document = np.repeat(np.arange(len(held)), np.diff(wanted.offsets))
 
     def bits_under(limit: int | None) -> tuple[np.ndarray, int]:
@@ -132,8 +140,10 @@ def score(
         return np.bincount(document, weights=bits, minlength=len(held)), model.stored
 
     unlimited, _ = bits_under(None)
+    advance(stage)
     fits = room >= TOKEN_BYTES * tokenizer.size
     bits, stored = bits_under(room) if fits else (None, 0)
+    advance(stage)
     restored = sum(tokenizer.decode(wanted.document(i)) == text for i, text in enumerate(held))
     bpb = None if bits is None else float(bits.sum()) / raw
     return Score(name, tokenizer.size, embedding, room, stored, bpb, float(unlimited.sum()) / raw, bits, restored)
@@ -161,12 +171,13 @@ def _read(docs: Path, size: int, changed: int) -> tuple[list[str], list[str]]:
     return split_documents(docs)
 
 
-def score_folder(folder: Path, docs: Path, terms: Terms) -> Score:
+def score_folder(folder: Path, docs: Path, terms: Terms, advance: Advance = nobody) -> Score:
     """One vocabulary, in any process that sees both. Raises VocabError."""
     stat = docs.stat()
     held, train = _read(docs, stat.st_size, stat.st_mtime_ns)
     spec, tokenizer, _ = open_vocabulary(folder)
-    return score(spec.name, tokenizer, held, train, terms.budget, terms.width, terms.weight_bits, terms.artifact)
+    paid = terms.budget, terms.width, terms.weight_bits, terms.artifact
+    return score(spec.name, tokenizer, held, train, *paid, advance)
 
 
 def score_vocabularies(
@@ -177,12 +188,17 @@ def score_vocabularies(
     executor: does it folder by folder, on whatever sees the same paths.
     """
     terms = terms or Terms()
-    if executor is None:
-        rows = [score_folder(folder, docs, terms) for folder in folders]
-    else:
-        tasks = [executor.submit(score_folder, folder, docs, terms) for folder in folders]
-        rows = [task.result() for task in tasks]
     stat = docs.stat()
+    whole = STAGES * sum(int(sizes_of(part).sum()) for part in _read(docs, stat.st_size, stat.st_mtime_ns))
+    with bytes_bar("scoring", whole * len(folders)) as advance:
+        if executor is None:
+            rows = [score_folder(folder, docs, terms, advance) for folder in folders]
+        else:
+            tasks = [executor.submit(score_folder, folder, docs, terms) for folder in folders]
+            rows = []
+            for task in tasks:
+                rows.append(task.result())
+                advance(whole)
     held, train = _read(docs, stat.st_size, stat.st_mtime_ns)
     fair = [i for i, row in enumerate(rows) if row.bpb is not None and row.restores(len(held))]
     best = min(fair, key=lambda i: rows[i].bpb or 0.0) if fair else None
