@@ -24,10 +24,10 @@ from .bench_report import bench_report
 from .container_write import quantize_all
 from .errors import CodecError
 from .measure import measure_ptz, measure_recipe
+from .progress import progress
 from .recipes import parse_recipe
 from .sources import Weights, read_weights
 from .stage import Parts
-from .tables import progress
 
 GENERAL_CODERS = ("zlib9", "zstd22", "lzma9", "brotli11", "columns+brotli11")
 OWN_CODERS = ("order0", "mix")

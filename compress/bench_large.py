@@ -12,10 +12,10 @@ from .bench import integers_of
 from .container_read import unpack_container
 from .container_write import pack_parts
 from .decoders import array_decoders
+from .progress import progress
 from .recipes import parse_recipe
 from .sources import Weights
 from .stage import Parts
-from .tables import progress
 
 COLUMNS = [
     Column("path", "weights"),

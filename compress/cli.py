@@ -93,19 +93,24 @@ def pack(
         Print one JSON document instead of the sentence.
     """
     from .container import read_container, write_container
+    from .progress import weights_bar, working
     from .sources import read_weights
     from .statistics import read_statistics
 
-    weights = read_weights(source)
+    with working(f"reading {source}"):
+        weights = read_weights(source)
     statistics = read_statistics(calibration, weights.tensors) if calibration else None
-    size = write_container(target, weights.tensors, recipe, weights.dtypes, statistics)
-    held = len(read_container(target))
+    with weights_bar() as bar:
+        bar.begin(recipe, 2 * sum(v.size for v in weights.tensors.values()))
+        size = write_container(target, weights.tensors, recipe, weights.dtypes, statistics, bar)
+    with working("reading it back"):
+        held = len(read_container(target))
     answer = {"path": str(target), "bytes": size, "tensors": held, "recipe": recipe}
     print(json_module.dumps(answer) if json else f"{target}: {size:,} bytes, {held} tensors, recipe {recipe}.")
 
 
 @codec.command
-def unpack(source: Path, target: Path, /) -> None:
+def unpack(source: Path, target: Path, /, *, json: bool = False) -> None:
     """Decode a file of weights into plain arrays (.npz).
 
     Parameters
@@ -114,18 +119,19 @@ def unpack(source: Path, target: Path, /) -> None:
         A container, or any other file of weights.
     target
         The .npz to write.
+    json
+        Print one JSON document instead of the sentence.
     """
-    import io
-
-    import numpy as np
-
     from .aside import write_aside
-    from .sources import read_weights
+    from .progress import working
+    from .sources import npz_bytes, read_weights
 
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **read_weights(source).tensors)
-    size = write_aside(target, buffer.getvalue())
-    print(f"{target}: {size:,} bytes. bfloat16 tensors are float32 there, numpy has no bfloat16.")
+    with working(f"reading {source}"):
+        tensors = read_weights(source).tensors
+    size = write_aside(target, npz_bytes(tensors))
+    says = f"{target}: {size:,} bytes. bfloat16 tensors are float32 there, numpy has no bfloat16."
+    answer = {"path": str(target), "bytes": size, "tensors": len(tensors)}
+    print(json_module.dumps(answer) if json else says)
 
 
 @codec.command
@@ -143,9 +149,11 @@ def verify(container: Path, against: Path | None = None, /, *, tolerance: float 
     json
         Print one JSON document instead of the sentence.
     """
+    from .progress import working
     from .sweep import verify_file
 
-    answer = verify_file(container, against, tolerance)
+    with working(f"reading {container}"):
+        answer = verify_file(container, against, tolerance)
     print(json_module.dumps(answer) if json else answer["says"])
     return 0 if answer["good"] else 1
 
@@ -224,11 +232,13 @@ def fit(
     from .aside import write_aside
     from .fit import fit_budget
     from .fit_report import report_of
+    from .progress import weights_bar
     from .sources import read_weights
     from .statistics import read_statistics
 
     weights = read_weights(checkpoint)
     statistics = read_statistics(calibration, weights.tensors) if calibration else None
-    data, answer = fit_budget(weights, budget, code_bytes, statistics, states)
+    with weights_bar() as bar:
+        data, answer = fit_budget(weights, budget, code_bytes, statistics, states, bar=bar)
     write_aside(target, data)
     return show(report_of(answer, str(target), str(checkpoint)), ways)

@@ -5,7 +5,7 @@ decode half that ships inside a submission is `container_read` (and, for the mix
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +23,15 @@ def write_container(
     recipe: str | Recipe,
     dtypes: Mapping[str, str] | None = None,
     statistics: Statistics | None = None,
+    tell: Callable[[int], None] = lambda count: None,
 ) -> int:
     """Code a state dict by a recipe ("int6-row+brotli11") into a file; returns the file's size in bytes.
 
     `dtypes` names tensors whose dtype numpy lacks: "bfloat16", given as float32; `statistics` say what errors cost, for
-    the quantisers that ask. Raises CodecError or OSError.
+    the quantisers that ask; `tell` hears of every weight twice, quantised and coded. Raises CodecError or OSError.
     """
     chosen = parse_recipe(recipe) if isinstance(recipe, str) else recipe
-    return write_packed(path, pack_tensors(tensors, chosen, dtypes, statistics))
+    return write_packed(path, pack_tensors(tensors, chosen, dtypes, statistics, tell))
 
 
 def read_container(path: str | os.PathLike[str], limit: int = DECODE_LIMIT) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -31,13 +31,18 @@ def quantize_all(
     recipe: Recipe,
     dtypes: Mapping[str, str] | None = None,
     statistics: Statistics | None = None,
+    tell: Callable[[int], None] = lambda count: None,
 ) -> list[Parts]:
-    """Every tensor through the recipe's quantiser, in the file's order. Raises CodecError."""
+    """Every tensor through the recipe's quantiser, in the file's order; `tell` hears how many weights are done.
+
+    Raises CodecError.
+    """
     out = []
     for name in sorted(tensors, key=file_order):
         values = np.asarray(tensors[name])
         metric = statistics.metrics.get(name) if statistics else None
         out.append(recipe.quantizer.encode(name, values, (dtypes or {}).get(name, values.dtype.name), metric))
+        tell(int(values.size))
     return out
 
 
@@ -47,8 +52,13 @@ def stream_of(scheme: str, index: int, array: np.ndarray) -> tuple[int, str]:
     return role, array.dtype.name
 
 
-def pack_parts(parts: list[Parts], coder: Coder, rest: Coder) -> bytes:
-    """Quantised tensors to a container's bytes. Raises CodecError for names or parts that cannot be stored."""
+def pack_parts(
+    parts: list[Parts], coder: Coder, rest: Coder, tell: Callable[[int], None] = lambda count: None
+) -> bytes:
+    """Quantised tensors to a container's bytes; `tell` hears how many numbers are coded, stream by stream.
+
+    Raises CodecError for names or parts that cannot be stored.
+    """
     groups: dict[tuple[int, str], list[np.ndarray]] = {}
     for part in parts:
         for index, array in enumerate(part.arrays):
@@ -63,6 +73,7 @@ def pack_parts(parts: list[Parts], coder: Coder, rest: Coder) -> bytes:
             inner = zlib.crc32(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes(), inner)
         streams.append([chain, len(coded), zlib.crc32(coded), inner])
         bodies.append(coded)
+        tell(sum(int(array.size) for array in groups[key]))
     rows = []
     for part in parts:
         places = [order.index(stream_of(part.scheme, i, a)) for i, a in enumerate(part.arrays)]
@@ -88,9 +99,10 @@ def pack_tensors(
     recipe: Recipe,
     dtypes: Mapping[str, str] | None = None,
     statistics: Statistics | None = None,
+    tell: Callable[[int], None] = lambda count: None,
 ) -> bytes:
-    """A state dict to the bytes of a container."""
-    return pack_parts(quantize_all(tensors, recipe, dtypes, statistics), recipe.coder, recipe.rest)
+    """A state dict to the bytes of a container; `tell` hears of every weight twice, quantised and coded."""
+    return pack_parts(quantize_all(tensors, recipe, dtypes, statistics, tell), recipe.coder, recipe.rest, tell)
 
 
 def write_packed(path: str | os.PathLike[str], data: bytes) -> int:

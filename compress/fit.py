@@ -18,6 +18,7 @@ from .decoder_source import decoder_bytes
 from .errors import CodecError
 from .feedback import factors
 from .measure import weight_error
+from .progress import Bar
 from .quantizers import Exact, Half
 from .recipes import Recipe, parse_coder, rest_of
 from .sources import Weights
@@ -42,12 +43,14 @@ def fit_budget(
     statistics: Statistics | None = None,
     states: int = 0,
     coder: str = "mix",
+    bar: Bar | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """The container that fills a budget, and what it took: recipe, sizes, what each tensor costs and hurts.
 
-    states: 0 for scalar rounding, else a trellis of so many. Raises CodecError when no step tried fits.
+    states: 0 for scalar rounding, else a trellis of so many; bar: told how far each try is. Raises CodecError when no
+    step tried fits.
     """
-    chosen = parse_coder([coder])
+    chosen, bar = parse_coder([coder]), bar or Bar()
     rest = rest_of(chosen)
 
     def room(quantizer: Quantizer) -> int:
@@ -55,8 +58,9 @@ def fit_budget(
 
     def pack(quantizer: Quantizer) -> Packed:
         recipe = Recipe(quantizer, chosen, rest)
-        parts = quantize_all(weights.tensors, recipe, weights.dtypes, statistics)
-        return parts, pack_parts(parts, chosen, rest), recipe
+        bar.begin(recipe.name, 2 * sum(v.size for v in weights.tensors.values()))  # quantised, then coded
+        parts = quantize_all(weights.tensors, recipe, weights.dtypes, statistics, bar)
+        return parts, pack_parts(parts, chosen, rest, bar), recipe
 
     def stepped(step: float) -> Quantizer:
         if statistics:

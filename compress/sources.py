@@ -1,4 +1,4 @@
-"""Reading weights, whatever they lie in: `.pt`, `.int8.ptz`, safetensors, npz, or our own `.pgc`.
+"""Reading weights, whatever they lie in: `.pt`, `.int8.ptz`, safetensors, npz, llama2.c's `.bin`, or our own `.pgc`.
 
 The format is told by the file's first bytes, not by its name. Nothing runs code: torch files go through
 `weights_only`, npz is read without pickle, and a safetensors file's header is held to the file's size by its own
@@ -6,7 +6,9 @@ library. A file that was quantised already keeps its integers beside its values 
 without a second rounding.
 """
 
+import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from .container_write import file_order
 from .decoders import array_decoders
 from .dequantize import cast_like
 from .errors import CodecError
+from .llama2c import HEAD, is_llama2c, read_llama2c
 from .official import OFFICIAL_FORMAT, dequantize_official
 from .stage import Parts
 from .torch_file import read_pt, read_ptz
@@ -39,7 +42,8 @@ class Weights(NamedTuple):
 def read_weights(path: str | Path, limit: int = DECODE_LIMIT) -> Weights:
     """Read a file of weights. Raises CodecError for anything else, OSError when it is not there."""
     with Path(path).open("rb") as stream:
-        start = stream.read(8)
+        head = stream.read(HEAD)
+    start = head[:8]
     if start == MAGIC:
         found = list(unpack_container(Path(path).read_bytes(), limit, array_decoders()))
         tensors = {name: values for name, values, _ in found}
@@ -55,7 +59,12 @@ def read_weights(path: str | Path, limit: int = DECODE_LIMIT) -> Weights:
         return read_official(path, limit)
     if len(start) == 8 and int.from_bytes(start, "little") < Path(path).stat().st_size:
         return read_safetensors(path, limit)
-    raise CodecError(f"{path}: starts with {start.hex()}; wanted .pt, .int8.ptz, safetensors, npz or .pgc.")
+    if is_llama2c(path, head):
+        return Weights(str(path), read_llama2c(path, limit), {}, None)
+    raise CodecError(
+        f"{path}: {f'starts with {start.hex()}' if start else 'is empty'}; "
+        "wanted .pt, .int8.ptz, safetensors, npz, llama2.c's .bin or .pgc."
+    )
 
 
 def zip_names(path: str | Path) -> list[str]:
@@ -74,6 +83,12 @@ def read_official(path: str | Path, limit: int) -> Weights:
         plain = {n: v for n, v in saved.items() if isinstance(v, np.ndarray)}
         if plain and len(plain) == len(saved):
             return Weights(str(path), plain, {}, None)
+        kinds = sorted({str(v["type"]) for v in saved.values() if isinstance(v, Mapping) and "type" in v})
+        if kinds:
+            raise CodecError(
+                f"{path}: its {len(saved):,} entries are of the types {', '.join(kinds):.80}, a format that one "
+                "submission made for itself; only its own script reads it. Save plain tensors there, as .npz or .pt."
+            )
     tensors = dequantize_official(saved)
     dtypes = {**saved["dtypes"], **saved.get("passthrough_orig_dtypes", {})}
     parts = []
@@ -99,6 +114,19 @@ def read_npz(path: str | Path, limit: int) -> Weights:
             return Weights(str(path), {name: found[name] for name in found.files}, {}, None)
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
         raise CodecError(f"{path}: not an npz of plain arrays ({str(error)[:80]}).") from None
+
+
+def npz_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
+    """An uncompressed npz; the same bytes for the same arrays. Raises CodecError for a name that it cannot hold."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, values in tensors.items():
+            if "\0" in name or name.encode("utf-8", "replace").decode() != name:
+                raise CodecError(f"the name {name!r:.60} cannot stand in an npz. Rename the tensor.")
+            held = io.BytesIO()
+            np.lib.format.write_array(held, np.asarray(values), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), held.getvalue())
+    return buffer.getvalue()
 
 
 def read_safetensors(path: str | Path, limit: int) -> Weights:

@@ -10,9 +10,9 @@ import numpy as np
 from .container_read import MAGIC
 from .errors import CodecError
 from .measure import measure_ptz, measure_recipe, random_like, weight_error
+from .progress import progress
 from .recipes import Recipe, parse_recipe
 from .sources import Weights, read_weights
-from .tables import progress
 
 
 def recipes_of(names: list[str]) -> list[tuple[Recipe, bool]]:
@@ -36,7 +36,8 @@ def sweep_all(paths: list[Path], names: list[str], control: bool = False) -> dic
     for weights in loaded:
         with tempfile.TemporaryDirectory() as place:
             rows = [measure_ptz(weights, Path(place))] if find_spec("torch") else []
-            for recipe, recode in progress(recipes, f"sweep of {Path(weights.path).name}"):
+            known = {recipe.name: (recipe, recode) for recipe, recode in recipes}
+            for recipe, recode in map(known.__getitem__, progress(known, f"sweep of {Path(weights.path).name}")):
                 if not recode or weights.parts is not None:
                     rows.append(measure_recipe(weights, recipe, Path(place), recode))
         base = rows[0]["bytes"]

@@ -18,7 +18,7 @@ from typing import Any
 from .coders import compress_bytes
 from .decode_bytes import byte_decoders
 from .errors import CodecError
-from .tables import progress
+from .progress import progress
 
 PPMD_ORDER = 8
 

@@ -6,7 +6,6 @@ over the logarithm of the divergence (or of the loss in bits per byte). The yard
 feedback behind brotli-11, at every k tried and with int6, int7 or int8 tables; what beats it must beat the best of it.
 """
 
-import json as json_module
 import math
 import tempfile
 from pathlib import Path
@@ -18,10 +17,11 @@ from compress.container import read_container
 from compress.container_write import pack_parts, quantize_all, write_packed
 from compress.decoder_source import decoder_bytes
 from compress.measure import weight_error
+from compress.progress import progress
 from compress.recipes import parse_recipe
 from compress.sources import read_weights
 from compress.statistics import Statistics, read_statistics
-from compress.tables import progress, show
+from pglab_report import Column, Plot, Report, Series, Table, Ways, show
 
 from .calibrate import calibrate
 from .cli_calibrate import one_thread
@@ -33,7 +33,16 @@ YARDSTICK = {
     for name in ("gptq6", "gptq6.7", "gptq6.8")
 }
 STEPS = (0.7, 1.3, 2.4, 4.4)
-COLUMNS = ("recipe", "bytes", "decoder", "bits", "kl", "bpb_table", "mse")
+COLUMNS = [
+    Column("family"),
+    Column("recipe"),
+    Column("bytes", "file", "", ",d"),
+    Column("decoder", "decoder", "", ",d"),
+    Column("bits", "bits/weight", "", ".4f"),
+    Column("kl", "divergence", "bits/token", ".6f"),
+    Column("bpb_table", "bpb_table", "", ".4f"),
+    Column("mse", "error", "", ".2e"),
+]
 
 
 def families(parameters: int) -> dict[str, list[str]]:
@@ -51,16 +60,16 @@ def curve_points(checkpoint: Path, statistics: Statistics, yardstick: Yardstick,
     weights = read_weights(checkpoint)
     rows, back = [], []
     with tempfile.TemporaryDirectory() as place:
-        for family, names in progress(list(chosen.items()), "coding"):
-            for name in names:
-                recipe, path = parse_recipe(name), Path(place) / "a.pgc"
-                parts = quantize_all(weights.tensors, recipe, weights.dtypes, statistics)
-                size = write_packed(path, pack_parts(parts, recipe.coder, recipe.rest))
-                held = read_container(path)
-                back.append(held)
-                row = {"family": family, "recipe": name, "bytes": size, "bits": 8 * size / weights.parameters}
-                row["decoder"] = decoder_bytes(recipe.needs())
-                rows.append({**row, "mse": weight_error(weights.tensors, held)})
+        by_name = {name: family for family, names in chosen.items() for name in names}
+        for name in progress(by_name, "coding"):
+            recipe, path = parse_recipe(name), Path(place) / "a.pgc"
+            parts = quantize_all(weights.tensors, recipe, weights.dtypes, statistics)
+            size = write_packed(path, pack_parts(parts, recipe.coder, recipe.rest))
+            held = read_container(path)
+            back.append(held)
+            row = {"family": by_name[name], "recipe": name, "bytes": size, "bits": 8 * size / weights.parameters}
+            row["decoder"] = decoder_bytes(recipe.needs())
+            rows.append({**row, "mse": weight_error(weights.tensors, held)})
     first, measured = yardstick.measure(back)
     return first, [{**row, **found} for row, found in zip(rows, measured, strict=True)]
 
@@ -99,7 +108,13 @@ def lower_hull(points: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def bench(
-    checkpoint: Path, /, *, shards: Path, calibration: Path | None = None, tokens: int = 16_384, json: bool = False
+    checkpoint: Path,
+    /,
+    *,
+    shards: Path,
+    calibration: Path | None = None,
+    tokens: int = 16_384,
+    ways: Ways = Ways(),
 ) -> int:
     """Code a model by the records' quantiser and by ours; bytes at equal divergence and equal score.
 
@@ -113,8 +128,6 @@ def bench(
         A file of pglab model calibrate; made on the way when it is not given.
     tokens
         Validation tokens to read; 0 for all.
-    json
-        Print one JSON document instead of the tables.
     """
     one_thread()
     weights = read_weights(checkpoint)
@@ -123,15 +136,32 @@ def bench(
         checkpoint, statistics, Yardstick(checkpoint, shards, tokens), families(weights.parameters)
     )
     answer = {"checkpoint": str(checkpoint), "parameters": weights.parameters, "first": first, "points": rows}
-    answer["verdicts"] = verdicts(rows, first)
-    if json:
-        print(json_module.dumps(answer, indent=1))
-        return 0
-    show(rows, COLUMNS, f"{checkpoint}: {weights.parameters:,} parameters, bpb_table {first['bpb_table']:.4f}", False)
-    for found in answer["verdicts"]:
-        for key, words in (("kl", "divergence"), ("loss", "score")):
-            print(say(found["family"], words, found[key]))
-    return 0
+    return show(report_of({**answer, "verdicts": verdicts(rows, first)}), ways)
+
+
+def report_of(answer: dict[str, Any]) -> Report:
+    """The report of one model: a sentence a curve, the points, and bytes against divergence."""
+    rows = answer["points"]
+    says = [
+        say(found["family"], words, found[key])
+        for found in answer["verdicts"]
+        for key, words in (("kl", "divergence"), ("loss", "score"))
+    ]
+    title = f"{answer['checkpoint']}: {answer['parameters']:,} parameters, bpb_table {answer['first']['bpb_table']:.4f}"
+    curves = [
+        Series(
+            family,
+            [row["bytes"] + row["decoder"] for row in rows if row["family"] == family],
+            [row["kl"] for row in rows if row["family"] == family],
+            style="both",
+        )
+        for family in dict.fromkeys(row["family"] for row in rows)
+    ]
+    plot = Plot(
+        "curves", "Divergence by size", "bytes, decoder included", "divergence, bits a token", curves, y_log=True
+    )
+    note = "Files were written and read back; bytes between the points of a curve are interpolated over the logarithm."
+    return Report("Bytes at equal damage", says, [Table("points", title, COLUMNS, rows)], [plot], [note], data=answer)
 
 
 def say(family: str, words: str, found: dict[str, Any] | None) -> str:
