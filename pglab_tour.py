@@ -10,7 +10,7 @@ and remembers what is done, so that an interrupted tour continues where it was a
 """
 
 import contextlib
-import json
+import json as json_module
 import os
 import shlex
 import shutil
@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.rule import Rule
 
@@ -148,7 +149,7 @@ def write_json(place: Path, value: object) -> None:
     """Write aside, make durable, rename: a reader finds the old file or the new one, never half of one."""
     aside = place.with_name(place.name + ".tmp")
     with aside.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
+        json_module.dump(value, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(place)
@@ -161,7 +162,7 @@ class Ledger:
         self.run, self.place = run, run / "done.json"
         self.rows: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(OSError, ValueError):  # absent or spoilt: nothing is done yet
-            self.rows = json.loads(self.place.read_text())
+            self.rows = json_module.loads(self.place.read_text())
 
     def stamp(self, made: Command) -> dict[str, list[int]] | None:
         """Size and modification time of each file `made` should leave; None when one is missing."""
@@ -233,7 +234,14 @@ def run_command(made: Command, run: Path) -> tuple[int, float]:
     return status, time.monotonic() - start
 
 
-def tour(*, out: Path = Path("runs/tour"), docs: Path | None = None, seconds: int = 100, ranks: int = 0) -> int:
+def tour(
+    *,
+    out: Path = Path("runs/tour"),
+    docs: Path | None = None,
+    seconds: int = 100,
+    ranks: int = 0,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
     """The whole lab on real text, one station after the other, in a few minutes.
 
     Everything lands in one run folder; report.html in it is the page to open. Interrupt it when you like: the same
@@ -249,6 +257,8 @@ def tour(*, out: Path = Path("runs/tour"), docs: Path | None = None, seconds: in
         Training time, on the wall clock.
     ranks
         Training processes; 0 means one a CPU core, two at most, or one a GPU.
+    json
+        Print the commands with their seconds, statuses and sentences as one JSON document; it stands in commands.json.
     """
     if docs is not None and not docs.is_file():
         raise TourError(f'{docs}: no such file; wanted documents as JSONL with a "text" field, or plain text.')
@@ -282,6 +292,9 @@ def tour(*, out: Path = Path("runs/tour"), docs: Path | None = None, seconds: in
             write_json(out / "commands.json", told)
     worst = max(row["status"] for row in told)
     spent = sum(row["seconds"] for row in told)
+    if json:
+        print(json_module.dumps(told, indent=1))
+        return worst
     print("\n".join(sentences))
     print(f"{spent:,.0f} s of work, {time.monotonic() - began:,.0f} s of them now. Open {out / 'report.html'}")
     return worst

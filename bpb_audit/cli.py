@@ -104,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
     """Audit what was asked for. Raises AuditError for what cannot be run."""
     from .audit import audit
     from .evidence import Evidence
-    from .report import as_csv, as_html, as_json, as_markdown, as_text
+    from .report import as_csv, as_json, as_markdown, as_text
+    from .report_page import as_html
     from .rules import all_rules, explain, pages
 
     if options.explain:

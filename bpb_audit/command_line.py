@@ -33,12 +33,17 @@ def run_line(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace]
 
     run: raises AuditError or OSError for what it cannot do; both become a sentence and status 2.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us, as `>&-` does
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
     try:
         options = parser.parse_args(argv)
     except SystemExit as leaving:  # argparse has printed help or what is wrong
         return leaving.code if isinstance(leaving.code, int) else COULD_NOT_RUN
     try:
-        return run(options)
+        status = run(options)
+        sys.stdout.flush()
+        return status
     except AuditError as error:
         print(f"error: {error}", file=sys.stderr)
     except BrokenPipeError:

@@ -1,11 +1,10 @@
-"""Writes reports as text for people, JSON and CSV for programs, Markdown for a pull request, HTML for a page.
+"""Writes reports as text for people, JSON and CSV for programs, Markdown for a pull request.
 
 The JSON of one path is `{"path", "findings": [{"rule", "verdict", "says", "where", "found", "expected", "fix"}],
 "claimed_bpb", "corrected_bpb", "basis"}`; several paths give a list of these.
 """
 
 import csv
-import html
 import io
 import json
 from typing import Any
@@ -71,7 +70,7 @@ def sorted_findings(report: Report) -> list[Finding]:
     return sorted(report.findings, key=lambda one: (ORDER[one.verdict], one.rule))
 
 
-def _details(finding: Finding) -> list[tuple[str, str]]:
+def details(finding: Finding) -> list[tuple[str, str]]:
     pairs = (("found", finding.found), ("expected", finding.expected), ("where", finding.where), ("fix", finding.fix))
     return [(name, value) for name, value in pairs if value]
 
@@ -86,7 +85,7 @@ def as_text(reports: list[Report], colour: bool = False) -> str:
             if colour:
                 verdict = f"\x1b[{COLOURS[one.verdict]}m{verdict}\x1b[0m"
             lines.append(f"{one.rule} {verdict} {printable(one.says)}")
-            lines += [f"      {name}: {printable(value)}" for name, value in _details(one)]
+            lines += [f"      {name}: {printable(value)}" for name, value in details(one)]
         lines.append(f"score: {printable(score_line(report))}")
         if report.isolation:
             lines.append(f"isolation: {printable(report.isolation)}")
@@ -122,37 +121,3 @@ def as_markdown(reports: list[Report]) -> str:
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
-
-
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1d2733;background:#fff}
-h1{font-size:1.4rem} h2{font-size:1.1rem;margin-top:2.5rem;overflow-wrap:anywhere} p.tally{color:#51606f}
-article{border-left:4px solid #bbb;padding:.2rem 1rem;margin:.8rem 0} article.FAIL{border-color:#b3261e}
-article.UNCHECKED{border-color:#b58105} article.PASS{border-color:#2e7d32} b.v{font-size:.8rem;letter-spacing:.04em}
-dl{display:grid;grid-template-columns:6rem 1fr;gap:.1rem .8rem;margin:.3rem 0;font-size:.9rem} dt{color:#51606f}
-dd{margin:0;overflow-wrap:anywhere} @media(prefers-color-scheme:dark){body{background:#14191f;color:#dde4ea}}
-"""
-
-
-def _page(text: str) -> str:
-    """Text for a page: no control characters, no markup."""
-    return html.escape(printable(text))
-
-
-def as_html(reports: list[Report]) -> str:
-    """One static page, no scripts, nothing loaded from elsewhere."""
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-        f"<title>Audit of bits per byte</title><style>{STYLE}</style><h1>Audit of bits per byte</h1>",
-    ]
-    for report in reports:
-        parts.append(f"<h2>{_page(report.path)}</h2><p>{_page(score_line(report))}</p>")
-        held = f"; isolation: {_page(report.isolation)}" if report.isolation else ""
-        parts.append(f"<p class=tally>{tally(report)}{held}</p>")
-        for one in sorted_findings(report):
-            rows = "".join(f"<dt>{name}<dd>{_page(value)}" for name, value in _details(one))
-            parts.append(
-                f"<article class={one.verdict.value}><b class=v>{one.rule} {one.verdict.value}</b> "
-                f"{_page(one.says)}<dl>{rows}</dl></article>"
-            )
-    return "\n".join(parts) + "\n</html>\n"

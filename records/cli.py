@@ -182,7 +182,9 @@ def rules(*, json: bool = False) -> int:
 
 
 @record.command
-def report(run: Path, /, *, out: Path = Path("report.html")) -> int:
+def report(
+    run: Path, /, *, out: Path = Path("report.html"), json: Annotated[bool, Parameter(negative=())] = False
+) -> int:
     """One self-contained HTML page of a run folder: text, vocabularies, training, codecs, score, audit, record.
 
     Parameters
@@ -191,11 +193,13 @@ def report(run: Path, /, *, out: Path = Path("report.html")) -> int:
         Folder of a tour or run.
     out
         The page to write.
+    json
+        Print one JSON document.
     """
     from .report import write_report
 
     size = write_report(run, out)
-    print(f"{out}  {size:,} bytes")
+    print(json_module.dumps({"path": str(out), "bytes": size}) if json else f"{out}  {size:,} bytes")
     return 0
 
 

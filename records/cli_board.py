@@ -1,7 +1,10 @@
 """`pglab record rank`, `significance`, `survey`, `site`: many records beside one another; the work is elsewhere."""
 
+import json as json_module
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from pglab_report import Ways
 
@@ -66,7 +69,7 @@ def survey(*paths: Path, ways: Ways = NONE) -> int:
     return show(report_of(surveyed(list(paths) or [Path()])), ways)
 
 
-def site(*paths: Path, out: Path) -> int:
+def site(*paths: Path, out: Path, json: Annotated[bool, Parameter(negative=())] = False) -> int:
     """A static site of the leaderboard: sortable table, scores over time, a page a record; works offline.
 
     Parameters
@@ -75,9 +78,14 @@ def site(*paths: Path, out: Path) -> int:
         Record folders, or folders that hold them.
     out
         Folder of the site; made anew, when it is missing, empty, or a site written before.
+    json
+        Print one JSON document.
     """
     from .site import write_site
 
     pages, size = write_site(list(paths) or [Path()], out)
-    print(f"{out / 'index.html'}  {pages} pages, {size:,} bytes")
+    if json:
+        print(json_module.dumps({"path": str(out / "index.html"), "pages": pages, "bytes": size}))
+    else:
+        print(f"{out / 'index.html'}  {pages} pages, {size:,} bytes")
     return 0

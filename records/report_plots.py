@@ -94,6 +94,16 @@ def shorten(text: str, most: int) -> str:
     return f"{text[:half]}…{text[-(most - 1 - half) :]}"
 
 
+def apart(values: list[float], most: int) -> list[float]:
+    """Those of sorted values that stand a `most`-th of the axis from the one before, so that a word fits under each."""
+    least = (values[-1] - values[0]) / most
+    chosen = values[:1]
+    for value in values[1:]:
+        if value - chosen[-1] >= least:
+            chosen.append(value)
+    return chosen
+
+
 def over_time(points: list[tuple[float, float, str, bool]]) -> str:
     """Scores by day: (days since 1970, bits per byte, name, in the ten-minute track). The best so far is a line."""
     from datetime import date, timedelta
@@ -105,7 +115,8 @@ def over_time(points: list[tuple[float, float, str, bool]]) -> str:
             best.append((day, value))
 
     def word(day: float) -> str:
-        return (date(1970, 1, 1) + timedelta(days=round(day))).strftime("%-d %b")
+        then = date(1970, 1, 1) + timedelta(days=round(day))
+        return f"{then.day} {then:%b}"
 
     def draw(_: Any, axes: Any, narrow: bool) -> None:
         for inside, colour in ((False, SOFT), (True, ONE)):
@@ -120,9 +131,8 @@ def over_time(points: list[tuple[float, float, str, bool]]) -> str:
         heights = sorted(p[1] for p in points)
         low, high = heights[0], heights[min(len(heights) - 1, int(len(heights) * 0.9))]
         axes.set_ylim(low - (high - low) * 0.15, high + (high - low) * 0.1)
-        ticks = sorted({p[0] for p in points})
-        step = max(1, len(ticks) // (3 if narrow else 7))
-        axes.set_xticks(ticks[::step], [word(tick) for tick in ticks[::step]])
+        ticks = apart(sorted({p[0] for p in points}), 4 if narrow else 9)
+        axes.set_xticks(ticks, [word(tick) for tick in ticks])
         axes.set_ylabel("bits per byte")
         axes.grid(True, axis="y")
 

@@ -13,7 +13,8 @@ import pytest
 from bpb_audit.cli import main
 from bpb_audit.errors import AuditError
 from bpb_audit.finding import Finding, Report, Verdict, failed, passed, unchecked
-from bpb_audit.report import as_csv, as_html, as_json, as_markdown, as_text
+from bpb_audit.report import as_csv, as_json, as_markdown, as_text
+from bpb_audit.report_page import as_html
 from bpb_audit.rules import REGISTRY, all_rules, documented, explain, pages, rule
 from bpb_audit.submission import read_submission
 from bpb_audit.zipapp_build import archive, build

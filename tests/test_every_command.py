@@ -67,13 +67,7 @@ JUDGES = (
     "shards verify",
     "codec verify",
 )  # bad input may be a finding for these: status 1
-NO_JUDGES = (
-    "record rank",
-    "record site",
-    "record report",
-    "runs list",
-    "runs prune",
-)  # to these, nothing found is no fault
+NO_JUDGES = ("record rank", "record site", "record report", "runs list", "runs prune")  # nothing found is no fault
 UNTRIED = {"bench", "--help", "--version"}  # benches have their own tests
 
 

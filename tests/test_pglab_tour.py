@@ -55,6 +55,9 @@ def test_a_second_tour_does_nothing_again(quick: Path, capfd: pytest.CaptureFixt
     told = json.loads((quick / "commands.json").read_text())
     assert [row["command"] for row in told] == ["pglab --version > one.json", "pglab --version > two.json"]
     assert told[1]["says"] == "Two is there."
+    capfd.readouterr()
+    assert tour(out=quick, json=True) == 0
+    assert json.loads(capfd.readouterr().out) == told
 
 
 @pytest.mark.parametrize(("spoilt", "again"), [("one.json", 2), ("two.json", 1)])

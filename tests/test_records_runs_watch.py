@@ -138,6 +138,9 @@ def test_the_watch_ends_with_the_training(
         "step 3 of about 400",
     ]
     assert "final int6_row_zlib9 1.600000 bits per byte" in said[-1]
+    assert pglab.run(["watch", str(tmp_path), "--once", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["step"], told["over"], told["finals"]["int6_row_zlib9"]) == (3, True, 1.6)
 
 
 def test_a_silent_run_is_not_waited_for_forever(

@@ -8,6 +8,8 @@ from cyclopts import App, Parameter
 
 from pglab_report import Ways
 
+MOST_JOBS = 1024  # stages at a time; each is a process
+
 runs = App(name="runs", help="Runs of a store: list them, look at one, set some beside each other, prune.")
 
 
@@ -42,8 +44,8 @@ def run(
     from .experiment import dry_run as planned
     from .experiment import run_experiment
 
-    if jobs < 1:
-        raise RunError(f"--jobs {jobs}: wanted at least 1.")
+    if not 1 <= jobs <= MOST_JOBS:
+        raise RunError(f"--jobs {jobs}: wanted 1 to {MOST_JOBS:,}.")
     if store.exists() and not store.is_dir():
         raise RunError(f"--store {store}: is a file; wanted a folder of runs.")
     if dry_run:
@@ -158,7 +160,14 @@ def prune(
     return show(pruned(store, age_of(older_than) if older_than else None, keep, dry_run), ways)
 
 
-def watch(place: Path, /, *, every: float = 1.0, once: Annotated[bool, Parameter(negative=())] = False) -> int:
+def watch(
+    place: Path,
+    /,
+    *,
+    every: float = 1.0,
+    once: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
     """Follow a training: loss, bits per byte, tokens a second, time left, and where it will end; leaves when it ends.
 
     Parameters
@@ -169,7 +178,9 @@ def watch(place: Path, /, *, every: float = 1.0, once: Annotated[bool, Parameter
         Seconds between two looks.
     once
         Say where it stands now and leave.
+    json
+        Say it as one line of JSON at each look at which something is new.
     """
     from .watch import follow
 
-    return follow(place, every, once)
+    return follow(place, every, once, json)

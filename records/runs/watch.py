@@ -5,12 +5,15 @@ forecast is a power law through the losses so far, so it is worth what such laws
 that falls at the end, and is shown as a forecast.
 """
 
+import json
 import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pglab_report_machine import value
 
 from .curve import Curve, Follower
 from .errors import RunError
@@ -157,8 +160,8 @@ def spark(values: Sequence[float], width: int) -> str:
     return "".join("▁▂▃▄▅▆▇█"[round(7 * (v - low) / (high - low or 1))] for v in means)
 
 
-def follow(place: Path, every: float, once: bool) -> int:
-    """Show a training until it ends; 0. Raises RunError when there is no log."""
+def follow(place: Path, every: float, once: bool, as_json: bool = False) -> int:
+    """Show a training until it ends; 0. as_json: a line of JSON for each look. Raises RunError when there is no log."""
     from rich.console import Console
     from rich.live import Live
 
@@ -172,9 +175,9 @@ def follow(place: Path, every: float, once: bool) -> int:
         raise RunError(
             f"{follower.path}: no line of a training log in it; wanted lines such as step:10/500 train_loss:5.1"
         )
-    live = console.is_terminal and not once
+    live = console.is_terminal and not once and not as_json
     if not live:
-        return lines(follower, every, once)
+        return lines(follower, every, once, as_json)
     with Live(panel(follower), console=console, refresh_per_second=4) as picture:
         while not is_over(follower.path, follower.curve):
             time.sleep(every)
@@ -205,11 +208,15 @@ def silence(log: Path) -> str:
     return f"nothing new for {spelled(age)}; the run may have been stopped." if age > QUIET else ""
 
 
-def lines(follower: Follower, every: float, once: bool) -> int:
+def lines(follower: Follower, every: float, once: bool, as_json: bool = False) -> int:
     """A line whenever something is new, for pipes and files; with `once`, one and leave."""
     told = ""
     while True:
-        now = "; ".join(f"{name} {said}" for name, said in words(state(follower.curve)))
+        found = state(follower.curve)
+        if as_json:
+            now = json.dumps({**value(found), "over": is_over(follower.path, follower.curve)}, allow_nan=False)
+        else:
+            now = "; ".join(f"{name} {said}" for name, said in words(found))
         if now != told:
             print(now, flush=True)
             told = now
