@@ -43,6 +43,8 @@ BENCHES: dict[str, tuple[str, str]] = {
     "codecs": ("compress.bench:bench", "Sizes and seconds of our codecs against general compressors."),
     "lossy": ("model.bench_lossy:bench", "Bytes at equal damage: our quantisers against the records'."),
     "train": ("model.bench:bench", "A training step against the baseline's own, written plainly."),
+    "kernels": ("model.cuda_bench:bench", "Each Triton kernel against plain and compiled PyTorch, on a GPU."),
+    "gpu": ("model.cuda_report:bench", "All that a GPU has to tell: parity, attention, kernels, steps, a training."),
     "prove": ("model.bench_prove:bench", "A text proved and restored: tokens a second, shares of the time, peers."),
     "audit": ("pglab_bench_audit:bench", "Recounting bytes against decoding every document, and per-token Python."),
     "records": ("records.bench:bench", "Record folders checked a second."),
