@@ -4,8 +4,8 @@
 
 Parts, in this order: what machine; are the numbers right (parity with float64); which attention is fastest; what each
 kernel reaches; a step and its optimisers against the published algorithm, by libraries alone and by kernels; a short
-training of the baseline. A part that cannot be done says why in a note, and the next one begins: a lent GPU is not
-asked twice. Nothing here has run on a GPU yet.
+training of the baseline. A part that cannot be done says why in a note, and the next one begins. Nothing here has run
+on a GPU yet.
 """
 
 import platform

@@ -1,7 +1,7 @@
 """Triton kernels of the squared ReLU, forward and backward: number by number, float32 inside.
 
 The square is not fused into the product before it: the backward pass wants that product's result in any case, so fusing
-would save one read of it (2 of 86 vectors a token and layer) and give up the library's product.
+would save one read of it (2 of 87 vectors a token and layer) and give up the library's product.
 """
 
 import torch
