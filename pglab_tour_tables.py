@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+BACK = {"normalised": "NFKC"}  # the text comes back equal up to NFKC and white space, as `vocab compare` says it
 CAP = 16_000_000  # bytes, the challenge's limit for code and weights together
 
 
@@ -45,7 +46,13 @@ def vocab(run: Path, console: Console) -> str:
     """Raw bytes per token, what comes back of the text, embedding bytes."""
     rows = read(run, "vocab.json")["rows"]
     cells = [
-        [r["name"], f"{r['size']:,}", f"{r['bytes_per_token']:.3f}", r["lossless"], f"{r['embedding_bytes']:,}"]
+        [
+            r["name"],
+            f"{r['size']:,}",
+            f"{r['bytes_per_token']:.3f}",
+            BACK.get(r["lossless"], r["lossless"]),
+            f"{r['embedding_bytes']:,}",
+        ]
         for r in rows
     ]
     show(console, "vocabulary | ids | bytes/token | text back | embedding bytes", cells)

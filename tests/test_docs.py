@@ -4,6 +4,7 @@
 """
 
 import ast
+import html
 import re
 import subprocess
 from pathlib import Path
@@ -35,21 +36,25 @@ def first_words(path: Path) -> str:
 
 
 def tree() -> str:
-    """The tracked source files and pages, room by room, one line a file."""
+    """The tracked source files and pages, one line a file; each room's lines fold away under the room's own."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
         "\n"
     )
     files = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
-    lines = [f"{p.name:28}{first_words(p)}" for p in files if p.parent == ROOT and p.suffix == ".py"]
+    parts = [("at the top", "The one command", [p for p in files if p.parent == ROOT and p.suffix == ".py"], ROOT)]
     for room in ROOMS:
-        lines += ["", f"{room + '/':28}{first_words(ROOT / room / '__init__.py')}"]
         homes = (ROOT / room, ROOT / room / "runs")  # a record folder's files are evidence, not source
         inside = [p for p in files if p.parent in homes and p.suffix in {".py", ".md"} and p.name != "__init__.py"]
-        lines += [f"  {p.relative_to(ROOT / room).as_posix():26}{first_words(p)}" for p in inside]
-    return "```\n" + "\n".join(line.rstrip() for line in lines) + "\n```\n"
+        parts.append((f"{room}/", first_words(ROOT / room / "__init__.py"), inside, ROOT / room))
+    made = []
+    for name, words, inside, home in parts:
+        lines = [f"{p.relative_to(home).as_posix():28}{first_words(p)}".rstrip() for p in inside]
+        head = f"<details><summary><b>{name}</b> {html.escape(words, quote=False)}, {len(inside)} files</summary>"
+        made.append("\n".join([head, "", "```text", *lines, "```", "", "</details>"]))
+    return "\n".join(made) + "\n"
 
 
-def test_the_readme_ends_with_the_tree_as_it_is(request: pytest.FixtureRequest) -> None:
+def test_the_readme_has_the_tree_as_it_is(request: pytest.FixtureRequest) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip(reason="no git checkout: the tree is made from tracked files")
     place = ROOT / "README.md"
