@@ -5,7 +5,7 @@ A kind's name and options mean the same vocabulary for the same text for ever; a
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -141,6 +141,22 @@ def _open_caseops(data: bytes, where: str) -> Tokenizer:
     return open_caseops(data, where)
 
 
+def _bpe_split(split: str = "digits") -> Kind:
+    """Byte-level BPE with a split of train_bpe_split.py, by its name or as an expression."""
+
+    def module() -> Any:
+        return import_module(".train_bpe_split", __package__)
+
+    return Kind(
+        JSON,
+        "byte-level BPE with another split (--split); lossless",
+        lambda: module().options(split),
+        lambda texts, size: module().train(texts, size, split),
+        lambda data, where: module().open_tokenizer(data, where),
+        lambda data, size: module().cut(data, size),
+    )
+
+
 def _over_bytes(name: str, line: str) -> Kind:
     """A kind of byte_level.Form, all of it in the module train_NAME, which is imported when it is used."""
 
@@ -176,6 +192,7 @@ KINDS: dict[str, Kind] = {
         _train_caseops,
         _open_caseops,
     ),
+    "bpe_split": _bpe_split(),
     "unigram": _over_bytes("unigram", "unigram over bytes, GPT-2 split; lossless"),
     "wordpiece": _over_bytes("wordpiece", "tokens of bpe, always the longest that fits; lossless"),
     "wordpiece_pruned": _over_bytes("wordpiece_pruned", "wordpiece without its least used tokens; lossless"),
@@ -188,7 +205,16 @@ KINDS: dict[str, Kind] = {
 
 
 OPENERS: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in KINDS.items()}}
-MAY_BE_FAST = ("bpe", "sp_bpe", "sp_bpe_lossless", "sp", "hf", "sp_bpe_caseops", "sp_caseops")  # see fast_engine.py
+MAY_BE_FAST = (
+    "bpe",
+    "bpe_split",
+    "sp_bpe",
+    "sp_bpe_lossless",
+    "sp",
+    "hf",
+    "sp_bpe_caseops",
+    "sp_caseops",
+)  # see fast_engine.py
 
 
 def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
@@ -200,15 +226,28 @@ def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
 
 
 def train_vocabulary(
-    kind: str, docs: Path | None, size: int, out: Path, skip: int | None = None, advance: Advance = nobody
+    kind: str,
+    docs: Path | None,
+    size: int,
+    out: Path,
+    skip: int | None = None,
+    advance: Advance = nobody,
+    split: str = "",
 ) -> Spec:
-    """Train and write the folder `out`; the kind bytes reads no documents. advance: told of the bytes that were read.
+    """Train and write the folder `out`; the kind bytes reads no documents.
+
+    advance: told of the bytes that were read. split: for the kind bpe_split, a name or an expression.
 
     Raises VocabError for an unknown kind, documents or sizes that do not do.
     """
     builder = KINDS.get(kind)
     if builder is None:
         raise VocabError(f"kind {kind!r} is not known; wanted one of {', '.join(KINDS)}.")
+    if split:
+        if kind != "bpe_split":
+            raise VocabError(f"--split {split!r:.40}: {kind} has its own. Train bpe_split, or leave --split out.")
+        builder = _bpe_split(split)
+        builder.options()  # an expression that cannot be read is refused before anything is
     if builder.train is _train_bytes:
         docs = None
     elif docs is None or next(training_documents(docs, skip), None) is None:
@@ -226,7 +265,7 @@ def train_vocabulary(
 
     data = builder.train(texts(), size)
     trained_on = {"sha256": digest.hexdigest(), "documents": counts[0], "bytes": counts[1]}
-    return _write(kind, data, trained_on, out)
+    return _write(kind, builder, data, trained_on, out)
 
 
 def cut_vocabulary(folder: Path, size: int, out: Path) -> Spec:
@@ -238,12 +277,12 @@ def cut_vocabulary(folder: Path, size: int, out: Path) -> Spec:
             f"{folder}: {spec.kind}, {spec.size:,} ids, cannot be cut to {size:,}; wanted a nested kind "
             f"({', '.join(name for name, kind in KINDS.items() if kind.cut)}) and a smaller size."
         )
-    return _write(spec.kind, builder.cut(data, size), spec.trained_on, out)
+    same = replace(builder, options=lambda: spec.options)
+    return _write(spec.kind, same, builder.cut(data, size), spec.trained_on, out)
 
 
-def _write(kind: str, data: bytes, trained_on: dict[str, Any], out: Path) -> Spec:
+def _write(kind: str, builder: Kind, data: bytes, trained_on: dict[str, Any], out: Path) -> Spec:
     """The folder of a vocabulary file."""
-    builder = KINDS[kind]
     tokenizer = builder.open(data, str(out / builder.file))
     digest = hashlib.sha256(data).hexdigest()
     spec = Spec(out.name, kind, tokenizer.size, tokenizer.lossless, builder.options(), trained_on, builder.file, digest)
@@ -279,8 +318,8 @@ def _fast(spec: Spec, tokenizer: Tokenizer, data: bytes) -> Tokenizer:
     from . import caseops
     from .text_cut import BEFORE_WORD, CUT
 
-    if spec.kind == "bpe":
-        return FastTokenizer(tokenizer, data, spec.name, None, Cuts(CUT), tagged)
+    if spec.kind in ("bpe", "bpe_split"):
+        return FastTokenizer(tokenizer, data, spec.name, None, Cuts(CUT) if spec.kind == "bpe" else None, tagged)
     cuts = Cuts(BEFORE_WORD, "a") if getattr(tokenizer, "divides", False) else None
     if not spec.kind.endswith("caseops"):
         return FastTokenizer(tokenizer, data, spec.name, None, cuts)

@@ -76,6 +76,7 @@ def vocab_train(
     out: Path,
     docs: Path | None = None,
     size: int | None = None,
+    split: str = "",
     skip_documents: int | None = None,
     json: bool = False,
 ) -> None:
@@ -84,14 +85,16 @@ def vocab_train(
     Parameters
     ----------
     kind: str
-        bytes, bpe, bpe_case, unigram, wordpiece(_pruned), superword, sp_bpe(_lossless), sp_unigram(_lossless),
-        sp_bpe_caseops.
+        bytes, bpe, bpe_split, bpe_case, unigram, wordpiece(_pruned), superword, sp_bpe(_lossless), sp_bpe_caseops,
+        sp_unigram(_lossless).
     out: Path
         Folder for spec.json, the tokenizer file and token_table.npz.
     docs: Path
         Documents; the validation documents at their head are left out. Only bytes needs none.
     size: int
         Number of ids; 1,024 without it (260 for bytes).
+    split: str
+        For bpe_split, where words begin: gpt2, cl100k, digits (each digit alone; without it), none, or an expression.
     skip_documents: int
         How many documents at the head to leave out, instead of what corpus.json beside them says.
     json: bool
@@ -103,7 +106,7 @@ def vocab_train(
     total = docs.stat().st_size if docs and docs.exists() else 0
     with bytes_bar(f"training {kind}", total) as advance:
         size = size or (260 if kind == "bytes" else 1024)
-        spec = train_vocabulary(kind, docs, size, out, skip_documents, advance)
+        spec = train_vocabulary(kind, docs, size, out, skip_documents, advance, split)
     if json:
         say_json(spec.to_json())
         return
