@@ -63,11 +63,11 @@ def pack_parts(
     for part in parts:
         for index, array in enumerate(part.arrays):
             groups.setdefault(stream_of(part.scheme, index, array), []).append(array)
-    order = sorted(groups)
+    order, states = sorted(groups), max((part.states for part in parts), default=1)
     streams, bodies = [], []
     for key in order:
         chosen = coder if key[0] == 0 else rest
-        chain, coded = chosen.smallest(groups[key])
+        chain, coded = chosen.smallest(groups[key], states if key[0] == 0 else 1)
         inner = 0
         for array in groups[key]:
             inner = zlib.crc32(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes(), inner)

@@ -43,7 +43,7 @@ NO_STATES = '''def next_states(states: int) -> Any:
     """This was built for a recipe without a trellis. Raises CodecError."""
     raise CodecError("no trellis here")
 '''
-NO_WALK = NO_STATES.replace("next_states(states: int)", "walk_columns(k: Any, states: int)")
+NO_WALK = NO_STATES.replace("next_states(states: int)", "walk_trellis(k: Any, states: int)")
 ENTRIES = ("unpack_container", "array_decoders", "dequantize_official", "CodecError")
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}]
 
@@ -57,7 +57,7 @@ def decoder_tables(needs: frozenset[str]) -> dict[Place, str]:
         rows = ", ".join(f'"{word}": {function}' for word, function in known.items() if word in needs)
         out[f"compress.{module}", name] = TABLE.format(name=name, rows=rows)
     if "states" not in needs:
-        out["compress.trellis", "next_states"], out["compress.trellis", "walk_columns"] = NO_STATES, NO_WALK
+        out["compress.trellis", "next_states"], out["compress.trellis", "walk_trellis"] = NO_STATES, NO_WALK
     return out
 
 

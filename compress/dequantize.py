@@ -89,21 +89,21 @@ def trellis_values(parts: list[np.ndarray], shape: Sides, states: int) -> np.nda
     return scaled([walk_trellis(matrix, states).reshape(shape), half], shape)
 
 
-def grid_shapes(shape: Sides, dtypes: list[str], states: int, count: int) -> list[Sides]:
+def grid_shapes(shape: Sides, dtypes: list[str], states: int, count: int, down: int = 0) -> list[Sides]:
     """Integers, exponents of rows and columns, a step, places and amounts. Raises CodecError."""
     if states != 1:
         next_states(states)
-    if not shape or dtypes[1:3] != ["int8", "int8"] or dtypes[4:] != ["int32", "int32"][: 2 * count]:
+    if not shape or dtypes[1:3] != ["int8", "int8"] or dtypes[4:] != ["int32", "int32"][: 2 * count] or down > 1:
         raise CodecError("the scheme is not known to this reader")
     columns = prod(shape[1:]) if shape[0] else 0
     return [shape, shape[:1], (columns,), (), *[(count,)] * len(dtypes[4:])]
 
 
-def grid_values(parts: list[np.ndarray], shape: Sides, states: int, count: int) -> np.ndarray:
+def grid_values(parts: list[np.ndarray], shape: Sides, states: int, count: int, down: int = 0) -> np.ndarray:
     """Integers times a step for each row and column."""
     rows = parts[1].size
     flat = parts[0].reshape(rows, -1) if rows else parts[0].reshape(0, 0)
-    return on_grid([flat, *parts[1:]], states).reshape(shape)
+    return on_grid([flat, *parts[1:]], states, down).reshape(shape)
 
 
 def scheme_decoders() -> dict[str, tuple[Callable[..., list[Sides]], Callable[..., np.ndarray]]]:

@@ -16,12 +16,12 @@ class Either(Coder):
     def needs(self) -> set[str]:
         return set().union(*(coder.needs() for coder in self.coders))
 
-    def smallest(self, arrays: list[np.ndarray]) -> tuple[str, bytes]:
+    def smallest(self, arrays: list[np.ndarray], states: int = 1) -> tuple[str, bytes]:
         """Raises CodecError, the last coder's, when none can hold these arrays."""
         best: tuple[str, bytes] | None = None
         for coder in self.coders:
             try:
-                chain, data = coder.smallest(arrays)
+                chain, data = coder.smallest(arrays, states)
             except CodecError:
                 if best is None and coder is self.coders[-1]:
                     raise

@@ -20,10 +20,11 @@ from .errors import CodecError
 FARTHEST = 1 << 30  # integers beyond this are cut off; a grid is made coarser before that happens
 
 
-def factors(moment: np.ndarray, damp: float) -> tuple[np.ndarray, np.ndarray]:
+def factors(moment: np.ndarray, damp: float, backwards: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Unit lower triangle (n, n) and diagonal (n,) of a damped second moment; (0, 0) and the diagonal of a vector's.
 
-    damp: share of the mean diagonal added. Raises CodecError when the moment is not positive even then.
+    damp: share of the mean diagonal added; backwards: the triangle is an upper one. Raises CodecError when the moment
+    is not positive even then.
     """
     count = moment.shape[0]
     diagonal = moment if moment.ndim == 1 else np.diag(moment)
@@ -32,14 +33,15 @@ def factors(moment: np.ndarray, damp: float) -> tuple[np.ndarray, np.ndarray]:
         if (moment < 0).any():
             raise CodecError("a second moment is negative; the statistics are damaged, make them again.")
         return np.zeros((0, 0)), moment + extra
+    turn = slice(None, None, -1 if backwards else 1)
     try:
-        lower = np.linalg.cholesky(moment + np.eye(count) * extra)
+        lower = np.linalg.cholesky((moment + np.eye(count) * extra)[turn, turn])
     except np.linalg.LinAlgError:
         raise CodecError(
             "a second moment is not positive definite after damping; use more text to calibrate."
         ) from None
     scale = np.diag(lower)
-    return np.ascontiguousarray(lower / scale), scale * scale
+    return np.ascontiguousarray((lower / scale)[turn, turn]), (scale * scale)[turn]
 
 
 def round_grid(weights, row_lower, column_lower, row_step, column_step, limit):  # type: ignore[no-untyped-def]

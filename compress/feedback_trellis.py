@@ -1,14 +1,12 @@
-"""The path of least damage through a trellis, down each column of a matrix, with error feedback on both sides.
+"""The path of least damage through a trellis, along each row of a matrix, with error feedback on both sides.
 
-As in `feedback`, what an error costs is the squared rounding error in a triangular frame, so a column is coded when all
-later ones are, and its rows one after another; but a choice at one row moves what the next rows aim at. So each of the
-trellis's states keeps the errors of its own best path (per-survivor processing), and the Viterbi search stays exact in
-the past it has kept. Rows run from the first to the last, as the coder meets them.
+As in `feedback`, what an error costs is the squared rounding error in a triangular frame, so a row is coded when all
+later ones are, and its columns one after another; but a choice at one column moves what the next columns aim at. So
+each of the trellis's states keeps the errors of its own best path (per-survivor processing), and the Viterbi search
+stays exact in the past it has kept. Columns run from the first to the last, as the coder meets them.
 
-Where a weight is much smaller than its step, plain rounding makes almost everything zero and the coder takes it for
-next to nothing; the path of least error would leave zero all the time. So there (below half a step) what is not zero
-has a price, that of the bits it takes; above, a price would shrink weights, which helps the divergence a little and
-hurts the score.
+Each bit that a choice is likely to take has a price, small enough that weights shrink no more than plain rounding makes
+them: a higher one lowers the divergence at equal size and hurts the score.
 
 `path_grid` is written for numba and runs as plain Python too.
 """
@@ -19,71 +17,79 @@ from typing import Any
 
 import numpy as np
 
-SPARED = 1 / 3  # the price is paid below a mean square of 1/4
+PRICE = 0.05  # of a bit, in squares of half a step
 
 
-def path_grid(weights, row_upper, column_lower, row_step, column_step, row_power, column_power, moves):  # type: ignore[no-untyped-def]
+@cache
+def bit_prices() -> np.ndarray:
+    """`(49, 256)`: the price of a value of j halves where weights have a mean square of 2^((row - 24) / 4) steps.
+
+    Bits are those of a Laplace distribution, in whole 1/1024.
+    """
+    j = np.arange(256)
+    share = 2.0 ** ((np.arange(49)[:, None] - 24) / -8) * 2**-0.5  # what a half step is of the mean size
+    mass = np.where(j, np.exp(-np.maximum(j - 1, 0) * share) - np.exp(-(j + 1) * share), 0) / 2
+    mass[:, 1] = 0.5 - np.exp(-2 * share[:, 0]) / 2
+    mass[:, 0] = 1 - np.exp(-share[:, 0])
+    return np.rint(1024 * PRICE * -np.log2(np.maximum(mass, 2.0**-40))) / 1024
+
+
+def path_grid(weights, row_lower, column_upper, row_step, column_step, row_power, column_power, moves, price):  # type: ignore[no-untyped-def]
     """Stored integers k and the multiples j of half a step that they mean, `(R, C) float64` each.
 
-    row_upper (R, R) or (0, 0): row r holds what an error at row r asks of the rows after it; column_lower (C, C) or
-    (0, 0): unit lower triangle; row_power (R,) times column_power (C,): the mean square of a weight there, in steps;
-    moves (states, 2): where each state goes.
+    row_lower (R, R) or (0, 0): unit lower triangle; column_upper (C, C) or (0, 0): row c holds what an error at column
+    c asks of the columns after it; row_power (R,) times column_power (C,): the mean square of a weight there, in steps;
+    moves (states, 2): where each state goes; price: `bit_prices`.
     """
     rows, columns = weights.shape
     states = moves.shape[0]
     stored, meant = np.zeros((rows, columns)), np.zeros((rows, columns))
-    owed = np.zeros((columns, rows))
-    beside, fresh = np.zeros((states, rows)), np.zeros((states, rows))
-    came, took = np.zeros((rows, states), np.int64), np.zeros((rows, states), np.int64)
+    owed = np.zeros((rows, columns))
+    beside, fresh = np.zeros((states, columns)), np.zeros((states, columns))
+    came, took = np.zeros((columns, states), np.int64), np.zeros((columns, states), np.int64)
     cost, new = np.zeros(states), np.zeros(states)
-    for c in range(columns - 1, -1, -1):
+    for r in range(rows - 1, -1, -1):
         beside[:] = 0.0
         cost[:] = 1e300
         cost[0] = 0.0
-        for r in range(rows):
+        for c in range(columns):
             half = row_step[r] * column_step[c] * 0.5
-            aim = weights[r, c] - owed[c, r]
-            power = max(row_power[r] * column_power[c], 1e-3)
-            price = max(1 / (12 * power) - SPARED, 0.0)  # of anything but zero, where nearly all would be zero anyway
+            aim = weights[r, c] - owed[r, c]
+            size = max(min(int(np.rint(4 * np.log2(row_power[r] * column_power[c] + 1e-30))), 24), -24) + 24
             new[:] = 1e300
             for s in range(states):
                 if cost[s] > 1e299:
                     continue
-                x = (aim - beside[s, r]) / half
-                odd, size = s & 1, abs(x)
+                x = (aim - beside[s, c]) / half
                 for b in range(2):
-                    k = 2 * int(np.floor(((size / (1 + price) + odd) * 0.5 - b) * 0.5 + 0.5)) + b
-                    k = max(min(k, 1 << 30), b)
-                    j = 2 * k - odd if k > 0 else 0
-                    lost = (size - j) ** 2 + price * j * j
-                    if k == 2 and odd and size * size < lost:
-                        k, lost = 0, size * size
-                    total = cost[s] + lost
-                    to = moves[s, b]
-                    if total < new[to]:
-                        new[to] = total
-                        came[r, to] = s
-                        took[r, to] = k if x >= 0 else -k
+                    rest = (s & 1) + 2 * b
+                    near = 2 * int(np.floor((x - rest) / 4 + 0.5)) + b
+                    for k in (near, near - 2 if near > 0 else near + 2):  # the nearest, and the next towards zero
+                        j = 2 * k + (s & 1)
+                        total = cost[s] + (x - j) ** 2 + price[size, min(abs(j), price.shape[1] - 1)]
+                        to = moves[s, b]
+                        if total < new[to]:
+                            new[to] = total
+                            came[c, to] = s
+                            took[c, to] = k
             cost[:] = new
-            if row_upper.shape[0]:
+            if column_upper.shape[0]:
                 for s in range(states):
                     if cost[s] < 1e299:
-                        was, k = came[r, s], took[r, s]
-                        odd = was & 1
-                        miss = (2 * k - (odd if k > 0 else -odd if k < 0 else 0)) * half - aim
-                        for z in range(r + 1, rows):
-                            fresh[s, z] = beside[was, z] + row_upper[r, z] * miss
+                        was = came[c, s]
+                        miss = (2 * took[c, s] + (was & 1)) * half - aim
+                        for z in range(c + 1, columns):
+                            fresh[s, z] = beside[was, z] + column_upper[c, z] * miss
                 beside, fresh = fresh, beside
         s = int(np.argmin(cost))
-        for r in range(rows - 1, -1, -1):
-            k, s = took[r, s], came[r, s]
-            odd = s & 1
+        for c in range(columns - 1, -1, -1):
+            k, s = took[c, s], came[c, s]
             stored[r, c] = k
-            meant[r, c] = 2 * k - (odd if k > 0 else -odd if k < 0 else 0)
-        if column_lower.shape[0]:
-            error = meant[:, c] * 0.5 * row_step * column_step[c] - weights[:, c]
-            for z in range(c):
-                owed[z] += column_lower[c, z] * error
+            meant[r, c] = 2 * k + (s & 1)
+        if row_lower.shape[0]:
+            error = meant[r] * 0.5 * row_step[r] * column_step - weights[r]
+            for z in range(r):
+                owed[z] += row_lower[r, z] * error
     return stored, meant
 
 

@@ -9,7 +9,7 @@ and amount; with a trellis, j is what the states make of the integers (`trellis`
 import numpy as np
 
 from .errors import CodecError
-from .trellis import walk_columns
+from .trellis import walk_trellis
 
 QUARTERS = np.array([1.0, 1.1892071, 1.4142135, 1.6817929], np.float32)  # 2^0, 2^(1/4), 2^(1/2), 2^(3/4) in float32
 
@@ -20,11 +20,12 @@ def octaves(exponents: np.ndarray) -> np.ndarray:
     return np.ldexp(QUARTERS[e & 3], (e >> 2).astype(np.int32)).astype(np.float32)
 
 
-def on_grid(parts: list[np.ndarray], states: int) -> np.ndarray:
+def on_grid(parts: list[np.ndarray], states: int, down: int = 0) -> np.ndarray:
     """The values that a grid's arrays mean, float32 `(R, C)`. Raises CodecError.
 
     parts: integers (R, C); exponents of rows (R,) and columns (C,); step (); and if any are missing their places (n,)
-    in the flattened integers and amounts (n,), to be added. states: 1, or those of a trellis.
+    in the flattened integers and amounts (n,), to be added. states: 1, or those of a trellis, which walks along rows,
+    or columns where `down`.
     """
     q, rows, columns, step, *missing = parts
     q = q.astype(np.int64)
@@ -34,7 +35,7 @@ def on_grid(parts: list[np.ndarray], states: int) -> np.ndarray:
             raise CodecError("an amount stands beyond its tensor")
         np.add.at(q.reshape(-1), places, amounts)
     if states > 1:
-        q = walk_columns(q, states)
+        q = walk_trellis(q.T, states).T if down else walk_trellis(q, states)
     with np.errstate(all="ignore"):
         by_row = step.astype(np.float32) * octaves(rows)
         return (q.astype(np.float32) * by_row[:, None]) * octaves(columns)

@@ -1,16 +1,17 @@
 """Many symbols at a time to bytes and back: range coders side by side (rANS, Duda 2013), one state a lane.
 
-A state is an integer below 2**34. Coding a symbol of frequency f out of 2**18 multiplies it by 2**18 / f; what grows
-past the end is cut off in words of 16 bits, which all lanes write into one stream in the order in which the decoder
-will want them.
+A state is an integer from 2**24 to below 2**40. Coding a symbol of frequency f out of 2**18 multiplies it by 2**18 / f;
+what grows past the end is cut off in words of 16 bits, which all lanes write into one stream in the order in which the
+decoder will want them.
 """
 
 import numpy as np
 
 from .errors import CodecError
 
-BITS = 18  # of a symbol's frequency; also where a state's range starts
+BITS = 18  # of a symbol's frequency
 TOTAL = 1 << BITS
+LEAST = 1 << 24  # of a state between two symbols; well above TOTAL, or rounding would cost 0.005 bits a symbol
 
 
 def lane_count(symbols: int) -> int:
@@ -38,7 +39,7 @@ class LaneReader:
         """Go on to the symbols after these."""
         x = self.states[: len(place)]
         x = frequency * (x >> BITS) + place - start
-        while len(empty := np.flatnonzero(x < TOTAL)):
+        while len(empty := np.flatnonzero(x < LEAST)):
             words = self.words[self.at : self.at + len(empty)]
             if len(words) < len(empty):
                 raise CodecError("the stream of the mixing coder is cut short")
@@ -48,5 +49,5 @@ class LaneReader:
 
     def finish(self) -> None:
         """Hold the stream to its end."""
-        if self.at != len(self.words) or (self.states != TOTAL).any():
+        if self.at != len(self.words) or (self.states != LEAST).any():
             raise CodecError("the coded integers do not end where their bytes end")

@@ -18,6 +18,7 @@ import numpy as np
 from .mix_lanes import BITS, TOTAL, LaneReader
 from .mix_regress import STEPS, coefficients, normalised
 from .mix_tables import FULL, REACH, shape_tables, width_tables
+from .trellis import next_states
 
 CLASSES = 10  # octaves of width
 PRIOR = (60, 300, 2800, 300, 36, 400, 200)  # weights of the shapes at first, of 4,096
@@ -56,15 +57,22 @@ class Mixture:
         self.guess = np.stack([np.searchsorted(row, middles) for row in self.mixed]).reshape(-1) - float(REACH)
         self.due = self.steps + 4 + self.steps // 8
 
-    def step(self, q: np.ndarray, centre: np.ndarray, size: np.ndarray, low: int, high: int) -> np.ndarray:
+    def step(
+        self, q: np.ndarray, centre: np.ndarray, size: np.ndarray, low: int, high: int, odd: np.ndarray
+    ) -> np.ndarray:
         """Code the integers `q` of any shape, or decode them when there is a reader; returns them as int64.
 
-        centre, size: where each is expected and how large |q - centre|, float64 of the same shape.
+        centre, size: where the values are expected and how large |value - centre|, float64 of the same shape; a value
+        is its integer, and half a step more where the trellis stands in an `odd` (1, else 0) state.
         """
         if self.steps >= self.due:
             self.mix()
         level = np.searchsorted(self.bounds, size.ravel())
-        scale, kind, middle = self.inverse[level], np.minimum(level // 12, CLASSES - 1), centre.ravel() + 0.5
+        scale, kind, middle = (
+            self.inverse[level],
+            np.minimum(level // 12, CLASSES - 1),
+            centre.ravel() + 0.5 - odd.ravel() / 2,
+        )
         k, lanes = q.ravel().astype(np.int64), self.coder.lanes
         for a in range(0, q.size, lanes):
             part = slice(a, a + lanes)
@@ -122,13 +130,18 @@ def places(k: np.ndarray, middle: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.minimum(at, REACH, out=at).astype(np.int64)
 
 
-def code_diagonals(model: Mixture, q: np.ndarray, low: int, high: int, level: np.ndarray, priors: np.ndarray) -> None:
-    """Code `q (m, n, d) int8` (filled in when decoding) by diagonals; level `(m,)` mean magnitudes, priors `(m, 3)`."""
+def code_diagonals(
+    model: Mixture, q: np.ndarray, low: int, high: int, level: np.ndarray, priors: np.ndarray, moves: np.ndarray
+) -> None:
+    """Code `q (m, n, d) int8` (filled in when decoding) by diagonals.
+
+    level `(m,)`: mean magnitudes; priors `(m, 3)`; moves `(states, 2)`: of the trellis that each row walks.
+    """
     m, n, d = q.shape
     flat, stride = q.reshape(m, n * d), max(d - 1, 1)
     row, column, usual = priors[:, :1], priors[:, 1:2], priors[:, 2:3]
     hit, seen = np.tile(column, d), np.tile(column, d)
-    total = np.zeros((m, d))
+    total, state = np.zeros((m, d)), np.zeros((m, n), np.int64)
     got, due = np.zeros((m, n)), np.zeros((m, n))
     all_got, all_due = level[:, None] * row, row.copy()
     for s in range(n + d - 1):
@@ -139,16 +152,18 @@ def code_diagonals(model: Mixture, q: np.ndarray, low: int, high: int, level: np
         share = np.rint(hits / times * 4096) / 4096
         centre = np.rint(total[:, columns][:, ::-1] / (times - column + usual) * 16) / 16
         height = (got[:, rows] + all_got / all_due * row) / (due[:, rows] + row)
-        k = model.step(flat[:, cells], centre, height * share, low, high)
-        flat[:, cells] = k
-        off = np.abs(k - centre)
+        odd = state[:, rows] & 1
+        k = model.step(flat[:, cells], centre, height * share, low, high, odd)
+        flat[:, cells], value = k, k + odd / 2
+        state[:, rows] = moves[state[:, rows], k & 1]
+        off = np.abs(value - centre)
         got[:, rows] += off
         due[:, rows] += share
         all_got += off.sum(1, keepdims=True)
         all_due += share.sum(1, keepdims=True)
         hits += off / height
         times += 1
-        total[:, columns][:, ::-1] += k
+        total[:, columns][:, ::-1] += value
 
 
 def code_batches(
@@ -158,11 +173,13 @@ def code_batches(
     high: int,
     level: np.ndarray,
     priors: np.ndarray,
+    moves: np.ndarray,
     ridges: np.ndarray,
     check: Callable[[np.ndarray], None],
 ) -> None:
     """Code `q` as above by batches of rows, with regression on the entries to the left; ridges `(m,)`, 0 for none."""
     m, n, d = q.shape
+    unit = 1 + (len(moves) > 1)  # values in whole numbers, halves of a step with a trellis
     row, column = priors[:, :1], priors[:, 1:2]
     level = level[:, None]
     hit, seen = np.tile(column * level, d), np.repeat(column * level, d, 1)
@@ -172,23 +189,25 @@ def code_batches(
         by = [coefficients(moments[z], a, ridges[z], check) if a and ridges[z] else None for z in range(m)]
         hope = np.zeros((m, b - a, d))
         for z, c in enumerate(by):
-            hope[z] += 0 if c is None else np.rint(c[1:, 0] * (2 * level[z] + 1))
+            hope[z] += 0 if c is None else np.rint(c[1:, 0] * (2 * unit * level[z] + 1))
         share = np.rint(np.clip(hit / seen, 1 / 64, 64) * 4096) / 4096
         got, due = row * level + np.zeros((m, b - a)), row + np.zeros((m, b - a))
         off = np.zeros((m, d))
+        values, state = np.zeros((m, b - a, d)), np.zeros((m, b - a), np.int64)
         for j in range(d):
             centre = hope[:, :, j].copy()
             start = j - j % 32
             for z, c in enumerate(by):
                 if c is not None and j > start:
-                    centre[z] += q[z, a:b, start:j].astype(np.float64) @ c[j + 1, start + 1 : j + 1]
+                    centre[z] += values[z, :, start:j] @ c[j + 1, start + 1 : j + 1]
                 elif c is not None and j:
-                    hope[z][:, j:] += q[z, a:b, j - 32 : j].astype(np.float64) @ c[j + 1 :, j - 31 : j + 1].T
+                    hope[z][:, j:] += values[z, :, j - 32 : j] @ c[j + 1 :, j - 31 : j + 1].T
                     centre[z] = hope[z][:, j]
-            centre = np.clip(np.rint(centre * (16 / STEPS)) / 16, low, high)
-            k = model.step(q[:, a:b, j], centre, got / due * share[:, j : j + 1], low, high)
-            q[:, a:b, j] = k
-            miss = np.abs(k - centre)
+            centre, odd = np.clip(np.rint(centre * (16 / STEPS / unit)) / 16, low, high), state & 1
+            k = model.step(q[:, a:b, j], centre, got / due * share[:, j : j + 1], low, high, odd)
+            q[:, a:b, j], values[:, :, j] = k, unit * k + odd
+            state = moves[state, k & 1]
+            miss = np.abs(k + odd / 2 - centre)
             got += miss
             due += share[:, j : j + 1]
             off[:, j] = miss.sum(1)
@@ -197,14 +216,15 @@ def code_batches(
         level = height / (b - a)
         for z in range(m):
             if ridges[z] and b < n:
-                y = normalised(q[z, a:b])
+                y = normalised(values[z])
                 moments[z] += y.T @ y
         a, b = b, min(b + min(b, MOST_ROWS), n)
 
 
 def code_block(model: Mixture, q: np.ndarray, plan: Any, check: Callable[[np.ndarray], None] = lambda _: None) -> None:
     """Code or fill in `q (m, n, d) int8` as its plan says."""
-    args = (model, q, plan.low, plan.high, plan.levels, plan.priors)
+    moves = next_states(plan.states) if plan.states > 1 else np.zeros((1, 2), np.int64)
+    args = (model, q, plan.low, plan.high, plan.levels, plan.priors, moves)
     if plan.ridges.any():
         code_batches(*args, plan.ridges, check)
     else:

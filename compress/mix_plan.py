@@ -18,6 +18,7 @@ class Plan(NamedTuple):
     """How a block `(m, n, d)` is coded; arrays hold a row for each matrix."""
 
     turned: bool  # coded column by column
+    states: int  # of the trellis that each row walks as it is coded, 1 for none
     low: int
     high: int
     levels: np.ndarray  # (m,) mean magnitude
@@ -80,7 +81,8 @@ class PlanReader:
 
     def plan(self, matrices: int, rows: int, columns: int) -> Plan:
         """The plan of a block of these sizes."""
-        count, turned, low, high = (int(v) for v in self.take(4))
+        count, way, low, high = (int(v) for v in self.take(4))
+        turned, states = way & 1, 1 << (way >> 1)
         codes = self.take(6 * matrices).reshape(matrices, 6)
         low, high = low - (low & 128) * 2, high - (high & 128) * 2
         levels = np.ascontiguousarray(codes[:, :2]).view("<u2")[:, 0] / 256
@@ -88,6 +90,6 @@ class PlanReader:
         ridges = np.where(codes[:, 5], quarter_power(codes[:, 5]), 0)
         priors = quarter_power(2 * codes[:, 2:5])
         side = (rows if turned else columns) + 1
-        if count != matrices or turned > 1 or low > high or (ridges.any() and side * side * matrices > LARGEST):
+        if count != matrices or low > high or (ridges.any() and side * side * matrices > LARGEST):
             raise CodecError("the plan of the mixing coder does not fit its matrices")
-        return Plan(bool(turned), low, high, np.maximum(levels, 1 / 64), priors, ridges)
+        return Plan(bool(turned), states, low, high, np.maximum(levels, 1 / 64), priors, ridges)

@@ -17,7 +17,7 @@ STEPS = 512  # of a coefficient of 1
 
 
 def normalised(rows: np.ndarray) -> np.ndarray:
-    """Rows `(n, d) int8` as integers of like size, with a constant before them, `(n, d + 1) float64`."""
+    """Rows `(n, d)` of whole numbers as integers of like size, with a constant before them, `(n, d + 1) float64`."""
     x = rows.astype(np.int64)
     size = np.abs(x).sum(1, keepdims=True) * 16 // x.shape[1] + 8
     return np.concatenate([np.full((len(x), 1), 256), x * 2048 // size], 1).astype(np.float64)

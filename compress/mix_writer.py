@@ -5,7 +5,7 @@ A range coder of this kind works like a stack, so the encoder keeps all that the
 
 import numpy as np
 
-from .mix_lanes import BITS, TOTAL
+from .mix_lanes import BITS, LEAST
 from .mix_plan import Copies, Plan
 
 
@@ -22,11 +22,11 @@ class LaneWriter:
 
     def finish(self) -> bytes:
         """States, five bytes a lane, then the words."""
-        states, words = np.full(self.lanes, TOTAL, np.int64), []
+        states, words = np.full(self.lanes, LEAST, np.int64), []
         for start, frequency in reversed(self.kept):
             x = states[: len(start)].copy()
-            full = np.flatnonzero(x >= frequency.astype(np.int64) << 16)
-            twice = full[x[full] >> 32 >= frequency[full]]  # frequencies below four may need a second word
+            full = np.flatnonzero(x >= frequency.astype(np.int64) << 22)
+            twice = full[x[full] >> 38 >= frequency[full]]  # frequencies below four may need a second word
             words.append(x[twice].astype(np.uint16))
             x[twice] >>= 16
             words.append(x[full].astype(np.uint16))
@@ -38,7 +38,9 @@ class LaneWriter:
 
 def plan_bytes(plan: Plan) -> bytes:
     """A plan as bytes: four, then six for each matrix."""
-    head = bytes([len(plan.levels), int(plan.turned), plan.low & 255, plan.high & 255])
+    head = bytes(
+        [len(plan.levels), int(plan.turned) + 2 * (plan.states.bit_length() - 1), plan.low & 255, plan.high & 255]
+    )
     codes = np.zeros((len(plan.levels), 6), np.uint8)
     codes[:, :2] = np.rint(plan.levels * 256).astype("<u2").view(np.uint8).reshape(-1, 2)
     codes[:, 2:5] = np.rint(2 * np.log2(plan.priors))

@@ -31,6 +31,12 @@ class Parts(NamedTuple):
     scheme: str
     arrays: list[np.ndarray]
 
+    @property
+    def states(self) -> int:
+        """Of the trellis that its integers walk; 1 for none."""
+        word, *rest = self.scheme.split(" ")
+        return next((int(w) for w in rest if w.isdecimal()), 1) if word in ("grid", "trellis") else 1
+
     def restore(self) -> np.ndarray:
         """The tensor that a reader will get."""
         return dequantize(self.scheme, list(self.arrays), self.shape, self.dtype)
@@ -83,8 +89,11 @@ class Coder(Stage):
         """The arrays of these dtypes and shapes back, equal bit for bit. Raises CodecError for any other bytes."""
         return open_stream(self.chain, data, specs, array_decoders())
 
-    def smallest(self, arrays: list[np.ndarray]) -> tuple[str, bytes]:
-        """A stream's chain and its bytes; a coder that is several chooses among them."""
+    def smallest(self, arrays: list[np.ndarray], states: int = 1) -> tuple[str, bytes]:
+        """A stream's chain and its bytes; a coder that is several chooses among them.
+
+        states: of the trellis that made the integers, for a coder that can see it.
+        """
         return self.chain, self.encode(arrays)
 
     def needs(self) -> set[str]:

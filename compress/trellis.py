@@ -33,17 +33,3 @@ def walk_trellis(k: np.ndarray, states: int) -> np.ndarray:
         out[:, c] = j
         state = moves[state, (j >> 1) & 1]
     return out
-
-
-def walk_columns(k: np.ndarray, states: int) -> np.ndarray:
-    """The multiples j of half a step that the integers of a grid mean, `(R, C) int -> (R, C) int64`.
-
-    Down each column, every column from state 0. Even states mean j = 2k; odd ones 2k less k's sign, so that nothing is
-    nothing in every state; the lowest bit of k moves the state on.
-    """
-    moves, state = next_states(states), np.zeros(k.shape[1], np.int64)
-    out = 2 * k.astype(np.int64)
-    for r in range(k.shape[0]):
-        out[r] -= (state & 1) * np.sign(k[r])
-        state = moves[state, k[r] & 1]
-    return out

@@ -5,7 +5,7 @@ so all weights of all tensors cost the same when the step is `S / sqrt(d_r b_c)`
 best allocation at a given size, and S alone sets size and damage: about `S^2 / 24` nats a token for each weight.
 Without statistics every step is S, and this is one uniform step for the whole model.
 
-A trellis of 8 states on the same grid hurts 0.8 to 0.85 as much at the same size (`feedback_trellis`).
+A trellis of 8 states on the same grid hurts about 0.8 as much at the same size (`feedback_trellis`).
 
 S is counted in what hurts, so the same S means the same trade in every tensor: nothing else needs to be chosen.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import CodecError
 from .feedback import FARTHEST, factors, fast_round
-from .feedback_trellis import fast_paths
+from .feedback_trellis import bit_prices, fast_paths
 from .grid import octaves
 from .quantizers import Made, MatrixQuantizer, keep
 from .stage import Parts
@@ -50,25 +50,38 @@ class Water(MatrixQuantizer):
     def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
         x = matrix.astype(np.float64)
         rows, columns = metric or (np.ones(x.shape[0]), np.ones(x.shape[1]))
-        turn = slice(None, None, -1 if self.states > 1 else 1)  # a trellis meets the first row first, rounding the last
-        rows = rows[turn] if rows.ndim == 1 else rows[turn, turn]
-        (row_lower, d), (column_lower, b) = (
-            factors(moment, damp if metric else 0.0)
-            for moment, damp in ((rows, self.row_damp), (columns, self.column_damp))
-        )
-        base, row_e, column_e = grid_of(self.step, d[turn], b, np.abs(x))
+        damps = (self.row_damp, self.column_damp) if metric else (0.0, 0.0)
+        turned = self.states > 1 and uneven(x, rows, columns)
+        if turned:
+            x, rows, columns, damps = np.ascontiguousarray(x.T), columns, rows, damps[::-1]
+        row_lower, d = factors(rows, damps[0])
+        column_lower, b = factors(columns, damps[1], backwards=self.states > 1)
+        base, row_e, column_e = grid_of(self.step, d, b, np.abs(x))
         row_step, column_step = base * octaves(row_e).astype(np.float64), octaves(column_e).astype(np.float64)
         if self.states > 1:
-            row_upper = np.ascontiguousarray(row_lower[turn, turn])
             squares = np.square(x / row_step[:, None] / column_step)
-            power = [squares.sum(axis=side) / max(squares.shape[side], 1) for side in (1, 0)]
-            power[1] /= max(float(power[0].sum()) / max(x.shape[0], 1), 1e-30)
-            moves = next_states(self.states)
-            q, _ = fast_paths()(x, row_upper, column_lower, row_step, column_step, *power, moves)
+            power = squares.mean(axis=1), squares.mean(axis=0) / max(float(squares.mean()), 1e-30)
+            grid = row_step, column_step, *power, next_states(self.states), bit_prices()
+            q, _ = fast_paths()(x, row_lower, column_lower, *grid)
             base /= 2  # the trellis works on twice as fine a grid, of which each state sees half
         else:
             q = fast_round()(x, row_lower, column_lower, row_step, column_step, float(FARTHEST))
-        return grid_made(q, row_e, column_e, np.float32(base), self.states)
+        if turned:
+            q, row_e, column_e = np.ascontiguousarray(q.T), column_e, row_e
+        return grid_made(q, row_e, column_e, np.float32(base), self.states, turned)
+
+
+def uneven(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> bool:
+    """Whether weights differ more from column to column than from row to row, counted in what they weigh.
+
+    A path had better not cross from live weights into dead ones: in half its states zero is no choice.
+    """
+    spread = []
+    for side, moment in ((1, rows), (0, columns)):
+        hurt = np.square(x).mean(axis=side) * (moment if moment.ndim == 1 else np.diag(moment))
+        octave = np.log2(np.maximum(hurt, 1e-300))
+        spread.append(float(np.clip(octave - np.median(octave), -8, 8).std()))
+    return spread[1] > spread[0]
 
 
 def rounded(name: str, values: np.ndarray, dtype: str, metric: Metric | None, step: float) -> Parts:
@@ -108,11 +121,13 @@ def grid_of(step: float, d: np.ndarray, b: np.ndarray, size: np.ndarray) -> tupl
     return base, exponents[0], exponents[1]
 
 
-def grid_made(q: np.ndarray, rows: np.ndarray, columns: np.ndarray, base: np.float32, states: int) -> Made:
-    """Scheme and arrays of a grid; what int8 cannot hold goes beside it."""
+def grid_made(
+    q: np.ndarray, rows: np.ndarray, columns: np.ndarray, base: np.float32, states: int, turned: bool = False
+) -> Made:
+    """Scheme and arrays of a grid; what int8 cannot hold goes beside it. turned: the trellis walks down columns."""
     near = q.clip(-INT8 - 1, INT8).astype(np.int8)
     places = np.flatnonzero(near != q).astype(np.int32)
     amounts = (q.reshape(-1)[places] - near.reshape(-1)[places]).astype(np.int32)
     beside = [places, amounts] if places.size else []
-    scheme = "grid int8 int8 int8 float32" + " int32" * len(beside) + f" {states} {places.size}"
+    scheme = "grid int8 int8 int8 float32" + " int32" * len(beside) + f" {states} {places.size}" + " 1" * turned
     return scheme, [near, rows, columns, np.asarray(base), *beside]

@@ -18,13 +18,13 @@ from compress.container_write import assemble, pack_parts
 from compress.dequantize import part_specs
 from compress.errors import CodecError
 from compress.feedback import factors, fast_round, round_grid
-from compress.feedback_trellis import fast_paths, path_grid
+from compress.feedback_trellis import PRICE, bit_prices, fast_paths, path_grid
 from compress.gptq import Gptq
 from compress.grid import octaves
 from compress.recipes import parse_coder
 from compress.stage import Parts
 from compress.statistics import Metric, Statistics, divergence, fingerprint, read_statistics, write_statistics
-from compress.trellis import next_states, walk_columns
+from compress.trellis import next_states, walk_trellis
 from compress.water import Water, grid_made
 
 RNG = np.random.default_rng(8)
@@ -62,25 +62,27 @@ def test_what_is_left_of_an_error_is_half_a_step(rows: int, columns: int, seed: 
 def test_a_path_loses_no_more_than_it_says(rows: int, columns: int, seed: int, states: int, plain: bool) -> None:
     rng = np.random.default_rng(seed)
     w, moves = rng.normal(size=(rows, columns)), next_states(states)
-    upper = factors(moment(rows, seed)[::-1, ::-1], 0.01)[0][::-1, ::-1].copy()
-    right = factors(moment(columns, seed + 1), 0.01)[0]
+    left = factors(moment(rows, seed), 0.01)[0]
+    upper = factors(moment(columns, seed + 1), 0.01, backwards=True)[0]
     by_row, by_column = rng.uniform(0.01, 1, rows), rng.uniform(0.5, 2, columns)
     k, j = (path_grid if plain else fast_paths())(
-        w, upper, right, by_row, by_column, np.full(rows, 9.0), np.ones(columns), moves
+        w, left, upper, by_row, by_column, np.full(rows, 9.0), np.ones(columns), moves, bit_prices()
     )
-    assert np.array_equal(walk_columns(k.astype(np.int64), states), j)
+    assert np.array_equal(walk_trellis(k.astype(np.int64), states), j)
     half = by_row[:, None] * by_column / 2
-    left = upper.T @ (j * half - w) @ right / half  # what is left, in half steps
-    assert np.abs(left).max() <= 3.01, "no choice is farther than a step and a half"
+    lost = left.T @ (j * half - w) @ upper / half  # what is left, in half steps
+    assert np.abs(lost).max() <= 4.01, "no choice is farther than two steps"
 
 
 def test_paths_without_correlations_are_the_best_there_are() -> None:
-    w, one, moves = RNG.normal(size=(6, 3)) * 2, np.zeros((0, 0)), next_states(4)
-    _, j = fast_paths()(w, one, one, np.full(6, 2.0), np.ones(3), np.ones(6), np.ones(3), moves)
-    paths = [walk_columns(np.array(path)[:, None], 4)[:, 0] for path in itertools.product(range(-3, 4), repeat=6)]
-    for c in range(3):
-        least = min(float(np.square(path - w[:, c]).sum()) for path in paths)
-        assert np.square(j[:, c] - w[:, c]).sum() == pytest.approx(least)
+    w, one, moves = RNG.normal(size=(3, 6)) * 2, np.zeros((0, 0)), next_states(4)
+    paths = walk_trellis(np.array(list(itertools.product(range(-3, 4), repeat=6))), 4)
+    for price in (np.zeros((49, 256)), bit_prices()):
+        _, j = fast_paths()(w, one, one, np.full(3, 2.0), np.ones(6), np.ones(3), np.ones(6), moves, price)
+        for r in range(3):
+            least = (np.square(paths - w[r]) + price[24, np.abs(paths)]).sum(1).min()
+            found = np.square(j[r] - w[r]) + price[24, np.abs(j[r]).astype(int)]
+            assert found.sum() == pytest.approx(least)
 
 
 def test_a_trellis_leaves_small_weights_at_zero() -> None:
@@ -123,6 +125,22 @@ def test_both_sides_beat_one_and_one_beats_none() -> None:
     assert both * 4**bits_both < one * 4**bits_one < none * 4**bits_none
     gptq, plain = (damage(Gptq(4, min_size=1), m)[0] for m in (metric, None))
     assert gptq < 0.9 * plain
+
+
+def test_a_bit_s_price_is_that_of_laplace_s_cells() -> None:
+    mass = 2 ** (-bit_prices()[:33] / PRICE)
+    assert (np.diff(mass[:, 1:40]) <= 0).all()
+    assert np.allclose(mass[:, 0] + 2 * mass[:, 2:40:2].sum(1), 1, atol=0.02), "even cells fill the line"
+    assert np.allclose(2 * mass[:, 1:40:2].sum(1), 1, atol=0.02), "odd ones too"
+
+
+def test_a_path_goes_along_the_even_side() -> None:
+    w = RNG.normal(size=(64, 48)).astype(np.float32)
+    dead = w * np.where(np.arange(48) % 4, 1e-3, 1).astype(np.float32)
+    for values, down in ((dead, 1), (np.ascontiguousarray(dead.T), 0)):
+        parts = Water(0.5, 8).encode("w", values, "float32")
+        assert parts.scheme.split(" ")[5:] == ["8", "0", "1"][: 2 + down]
+        assert np.square(parts.restore() - values).mean() < 0.6 * np.square(values).mean() * 0.5
 
 
 def test_the_prediction_is_what_the_definition_says() -> None:
@@ -217,38 +235,42 @@ def test_a_moment_that_is_none_is_a_sentence() -> None:
         factors(np.array([1.0, -1.0]), 0.01)
 
 
-def fixed_grid(states: int) -> Parts:
+def fixed_grid(states: int, down: bool = False) -> Parts:
     """A grid with everything a grid can have, made of integers alone."""
     q = (np.arange(7 * 5, dtype=np.int64) * 37 % 19 - 9).reshape(7, 5)
     q[2, 3], q[6, 0] = 300, -70_000
     rows, columns = np.arange(-3, 4).astype(np.int8), np.array([0, -9, 5, 2, 1], np.int8)
-    return Parts("w", "float32", (7, 5), *grid_made(q.astype(np.float64), rows, columns, np.float32(0.125), states))
+    return Parts(
+        "w", "float32", (7, 5), *grid_made(q.astype(np.float64), rows, columns, np.float32(0.125), states, down)
+    )
 
 
 def slow_grid(q: np.ndarray, rows: np.ndarray, columns: np.ndarray, step: float, states: int) -> np.ndarray:
     """What FORMAT.md says a grid means, number by number."""
     out, moves = np.zeros(q.shape), next_states(states) if states > 1 else None
-    for c in range(q.shape[1]):
+    for r in range(q.shape[0]):
         state = 0
-        for r in range(q.shape[0]):
+        for c in range(q.shape[1]):
             j = int(q[r, c])
             if moves is not None:
-                k, j = j, 2 * j - (state & 1) * ((j > 0) - (j < 0))
+                k, j = j, 2 * j + (state & 1)
                 state = moves[state, k & 1]
             out[r, c] = j * step * 2 ** (int(rows[r]) / 4) * 2 ** (int(columns[c]) / 4)
     return out
 
 
-@pytest.mark.parametrize("states", [1, 8])
-def test_grid_file_is_what_the_format_says(golden, tmp_path: Path, states: int) -> None:
-    part, store = fixed_grid(states), parse_coder(["store"])
-    golden(f"compress_grid{states}.pgc", pack_parts([part], store, store))
+@pytest.mark.parametrize(("states", "down"), [(1, False), (8, False), (8, True)])
+def test_grid_file_is_what_the_format_says(golden, tmp_path: Path, states: int, down: bool) -> None:
+    part, store = fixed_grid(states, down), parse_coder(["store"])
+    golden(f"compress_grid{states}{'down' * down}.pgc", pack_parts([part], store, store))
     (tmp_path / "a.pgc").write_bytes(pack_parts([part], store, store))
     back = read_container(tmp_path / "a.pgc")["w"]
     q = part.arrays[0].astype(np.int64)
     q.reshape(-1)[part.arrays[4]] += part.arrays[5]
     assert (int(q[2, 3]), int(q[6, 0])) == (300, -70_000)
-    wanted = slow_grid(q, part.arrays[1], part.arrays[2], float(part.arrays[3]), states)
+    sides = part.arrays[1:3]
+    wanted = slow_grid(q.T if down else q, *sides[:: -1 if down else 1], float(part.arrays[3]), states)
+    wanted = wanted.T if down else wanted
     assert back == pytest.approx(wanted, rel=3e-7)
 
 
@@ -257,7 +279,8 @@ BAD_SCHEMES = [
     "grid int8 int8 int8 float32 3 0", "grid int8 int8 int8 float32 1 2", "grid int8 int16 int8 float32 1 0",
     "grid int8 int8 int8 float32 int32 int32 1 0", "grid int8 int8 int8 float32 1 99999999999999",
     "grid int8 int8 int8 float32 -1 0", "grid int8 int8 int8 float32 ² 0", "grid raw int8 int8 float32 1 0",
-    "grid int8 int8 int8 float32 int64 int64 1 2",
+    "grid int8 int8 int8 float32 int64 int64 1 2", "grid int8 int8 int8 float32 8 0 2",
+    "grid int8 int8 int8 float32 8 0 1 1",
 ]  # fmt: skip
 
 

@@ -11,15 +11,18 @@ from hypothesis.extra import numpy as hnp
 from compress import mix_coder
 from compress.errors import CodecError
 from compress.measure import order0_bits
-from compress.mix_coder import best_plan, find_copies, mix
+from compress.mix_choose import find_copies, find_trellis, likely_plans
+from compress.mix_coder import Mix, mix
 from compress.mix_decode import unmix
-from compress.mix_lanes import BITS, TOTAL, LaneReader, lane_count
+from compress.mix_lanes import BITS, LEAST, TOTAL, LaneReader, lane_count
 from compress.mix_model import Mixture, code_block
 from compress.mix_plan import PlanReader, matrix_shape, quarter_power
 from compress.mix_regress import STEPS, coefficients, normalised, triangle_inverse
 from compress.mix_tables import FINE, FULL, REACH, SHAPES, bell_curve, shape_tables, width_tables
 from compress.mix_writer import LaneWriter, copies_bytes, plan_bytes
 from compress.stage import Parts
+from compress.trellis import next_states, walk_trellis
+from compress.trellis_search import fast_path
 
 
 def order0_bytes(arrays: list[np.ndarray]) -> float:
@@ -79,12 +82,53 @@ def test_close_to_order_0_where_there_is_nothing_to_learn() -> None:
 def test_shared_directions_are_found_along_either_side(turned: bool) -> None:
     q = shared(200, 64, 3)
     q = np.ascontiguousarray(q.T) if turned else q
-    assert best_plan(q[None]).ridges.all()
+    assert likely_plans(q[None])[0].ridges.all()
     assert there_and_back([q]) < 0.85 * order0_bytes([q])
 
 
+def walked(states: int, down: bool, size: float, low: bool = False) -> np.ndarray:
+    """Integers of Gaussian numbers that a trellis quantised."""
+    rng = np.random.default_rng(states)
+    w = rng.normal(size=(160, 96))
+    w = w + rng.normal(size=(160, 4)) @ rng.normal(size=(4, 96)) if low else w
+    k = np.stack([fast_path()(row, next_states(states), 0.0) for row in 2 * size * w]).astype(np.int8)
+    return np.ascontiguousarray(k.T) if down else k
+
+
+@pytest.mark.parametrize(("states", "down", "low"), [(8, False, False), (8, True, False), (32, True, True)])
+def test_a_trellis_is_seen(states: int, down: bool, low: bool) -> None:
+    q = walked(states, down, 0.7, low)
+    assert find_trellis(q, states) == (states, down)
+    blind, seeing = mix([q, q]), mix([q, q], states)
+    assert len(seeing) < (0.97 if low else 0.95) * len(blind)
+    back = unmix(seeing, specs_of([q, q]))
+    assert np.array_equal(back[0], q)
+    assert np.array_equal(back[1], q)
+
+
+def test_a_trellis_comes_within_0_1_bits_of_the_bound() -> None:
+    x = np.random.default_rng(4).normal(size=(192, 256))
+    k = np.stack([fast_path()(2 * row, next_states(8), 0.0) for row in x])
+    error = np.square(x - walk_trellis(k, 8) / 2).mean()
+    bits = 8 * len(mix([k.astype(np.int8)], 8)) / k.size
+    assert bits - 0.5 * np.log2(1 + x.var() / error) < 0.1  # of unbiased values: 1 + SNR
+
+
+def test_no_trellis_is_taken_for_one() -> None:
+    q = hilly(200, 64, 3)
+    assert find_trellis(q, 8) == (1, False)
+    assert mix([q], 8) == mix([q])
+    assert find_trellis(q[:0], 8) == find_trellis(np.zeros((9, 9), np.int8), 8) == (1, False)
+
+
+def test_rows_that_copy_and_walk_come_back() -> None:
+    q = walked(8, False, 0.7)
+    often = np.concatenate([q, np.repeat(q[5:6], 40, 0)])
+    assert np.array_equal(unmix(mix([often], 8), specs_of([often]))[0], often)
+
+
 def test_noise_gets_no_regression() -> None:
-    assert not best_plan(hilly(200, 64, 3)[None]).ridges.any()
+    assert not likely_plans(hilly(200, 64, 3)[None])[0].ridges.any()
 
 
 def test_copied_rows_cost_little() -> None:
@@ -100,7 +144,7 @@ def test_copied_rows_cost_little() -> None:
 
 def test_a_coefficient_too_near_a_step_s_middle_takes_another_ridge(monkeypatch) -> None:
     q = shared(120, 32, 4)
-    first = best_plan(q[None]).ridges
+    first = likely_plans(q[None])[0].ridges
     asked = []
 
     def refuse_first(a: np.ndarray) -> None:
@@ -139,11 +183,11 @@ def test_a_triangle_s_inverse() -> None:
 
 def slow_range_coder(steps: list[tuple[np.ndarray, np.ndarray]], lanes: int) -> bytes:
     """The same bytes with Python's own integers, one symbol at a time."""
-    states, words = [TOTAL] * lanes, []
+    states, words = [LEAST] * lanes, []
     for start, frequency in reversed(steps):
         for i in reversed(range(len(start))):
             s, f = int(start[i]), int(frequency[i])
-            while states[i] >= f << 16:
+            while states[i] >= f * (LEAST >> BITS) << 16:
                 words.append(states[i] & 0xFFFF)
                 states[i] >>= 16
             states[i] = (states[i] // f << BITS) + states[i] % f + s
@@ -182,7 +226,7 @@ def test_lane_counts() -> None:
 def test_written_size_is_what_the_model_says() -> None:
     writer = LaneWriter(16)
     q = hilly(64, 48, 2)[None]
-    code_block(Mixture(writer), q.copy(), best_plan(q))
+    code_block(Mixture(writer), q.copy(), likely_plans(q)[0])
     bits = sum(float(-np.log2(f / TOTAL).sum()) for _, f in writer.kept)
     assert 0 <= 8 * len(writer.finish()) - bits < 16 * 40
 
@@ -210,7 +254,7 @@ def test_widths_give_the_mean_magnitude_back() -> None:
 
 def test_plans_turn_back() -> None:
     q = np.stack([shared(64, 40, s) for s in range(3)])
-    plan = best_plan(q)
+    plan = likely_plans(q)[0]
     reader = PlanReader(plan_bytes(plan))
     back = reader.plan(3, 64, 40)
     assert all(np.array_equal(a, b) for a, b in zip(plan, back, strict=True))
@@ -243,24 +287,25 @@ def test_other_dtypes_are_refused() -> None:
         unmix(b"", [("int16", (3,))])
 
 
-def test_damage_is_the_one_error_or_values() -> None:
-    arrays = [shared(60, 32, 1), hilly(30, 20, 2), hilly(30, 20, 3)]
-    data = mix(arrays)
+@pytest.mark.parametrize("states", [1, 8])
+def test_damage_is_the_one_error_or_values(states: int) -> None:
+    arrays = [shared(60, 32, 1), hilly(30, 20, 2), hilly(30, 20, 3)] if states == 1 else [walked(8, True, 0.7)]
+    data = mix(arrays, states)
     rng = np.random.default_rng(5)
     for _ in range(24):
         broken = bytearray(data)
         broken[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
         try:
-            back = unmix(bytes(broken), specs_of(arrays))
+            back = Mix().decode(bytes(broken), specs_of(arrays))
         except CodecError:
             continue
         assert [b.shape for b in back] == [a.shape for a in arrays]
     for cut in (0, 2, 5, 90, len(data) - 1):
         with pytest.raises(CodecError):
-            unmix(data[:cut], specs_of(arrays))
+            Mix().decode(data[:cut], specs_of(arrays))
 
 
 def test_a_forged_plan_takes_no_memory(monkeypatch) -> None:
-    plan = best_plan(shared(200, 64, 3)[None])
+    plan = likely_plans(shared(200, 64, 3)[None])[0]
     with pytest.raises(CodecError, match="does not fit"):
         PlanReader(plan_bytes(plan)).plan(1, 100_000, 100_000)

@@ -36,14 +36,14 @@ def slow_adaptive(data: bytes, count: int) -> list[int]:
             symbol = next(s for s in range(256) if table[s][0] <= place < sum(table[s]))
             states[lane] = table[symbol][1] * (states[lane] // FULL) + place - table[symbol][0]
             got.append(symbol)
-        while low := [lane for lane in range(here) if states[lane] < FULL]:
+        while low := [lane for lane in range(here) if states[lane] < 1 << 24]:
             for lane in low:
                 states[lane] = states[lane] << 16 | words.pop(0)
         for symbol in got:
             counts[symbol] += 32
         out += got
     assert not words
-    assert states == [FULL] * lanes
+    assert states == [1 << 24] * lanes
     return [s - 256 if s > 127 else s for s in out]
 
 
