@@ -7,7 +7,7 @@ from .check_curve import copied_curves
 from .claim_reader import Score
 from .context import context_of
 from .evidence import Evidence
-from .finding import Finding, failed, passed, unchecked
+from .finding import Finding, failed, many, passed, unchecked
 from .inversion import bytes_per_token, of_metric, unit
 from .log_reader import Log
 from .matching import Found, candidates, find, headline, scores_of
@@ -182,7 +182,7 @@ def one_evaluation(evidence: Evidence) -> Iterator[Finding]:
             COPY,
         )
     if good:
-        yield passed(f"{good} claimed pair(s) of loss and BPB imply the bytes per token of the logs", claim.name)
+        yield passed(f"loss and BPB imply the bytes per token of the logs in {many(good, 'claimed pair')}", claim.name)
 
 
 @rule("PG404", "seeds of claim and logs agree")
@@ -219,7 +219,7 @@ def seeds_agree(evidence: Evidence) -> Iterator[Finding]:
     copied = list(twins(submission)) or list(copied_curves(submission))
     yield from copied
     if agreed:
-        yield passed(f"{agreed} claimed seed(s) ran under that seed by their logs")
+        yield passed(f"{many(agreed, 'claimed seed')} ran under that seed by the logs")
     elif not scores and (told := _single(submission)):
         yield passed(told)
     elif not scores:

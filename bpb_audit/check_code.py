@@ -10,7 +10,7 @@ from .code_signs import signs
 from .context import context_of
 from .errors import AuditError
 from .evidence import Evidence
-from .finding import Finding, failed, passed, unchecked
+from .finding import Finding, failed, many, passed, unchecked
 from .inversion import of_metric
 from .isolation import SAYS, level
 from .matching import headline
@@ -181,6 +181,6 @@ def odd_signs(evidence: Evidence) -> Iterator[Finding]:
         places = ", ".join(list(tables.values())[:4])
         yield unchecked(f"{len(tables)} different byte tables: {places}", next(iter(tables.values())), "keep one")
     elif looked and not flagged:
-        yield passed(f"{looked} program(s) read, nothing odd in how bytes are counted")
+        yield passed(f"{many(looked, 'program')} read, nothing odd in how bytes are counted")
     elif not looked:
         yield unchecked("no program could be read", fix="ship train_gpt.py")

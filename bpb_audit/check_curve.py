@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from .evidence import Evidence
-from .finding import Finding, failed, passed, unchecked
+from .finding import Finding, failed, many, passed, unchecked
 from .log_lines import Metric
 from .log_reader import Log
 from .rules import rule
@@ -48,7 +48,7 @@ def follows(evidence: Evidence) -> Iterator[Finding]:
                 says += f"line {best.line}); the log alone does not support it"
                 yield unchecked(says, f"{log.name}:{end.line}", "say what was added after training, ship the artifact")
     if looked and not odd:
-        yield passed(f"in {looked} training(s) the final score is near the validations on the way, by the log's word")
+        yield passed(f"in {many(looked, 'training')} the final score is near the validations on the way, as logged")
     elif not looked:
         yield unchecked("no log states validations on the way and a final score", fix="log validations while training")
 

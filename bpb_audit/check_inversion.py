@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .context import Context, context_of, facts, recounted
 from .evidence import Evidence
-from .finding import Finding, Verdict, failed, passed, unchecked
+from .finding import Finding, Verdict, failed, many, passed, unchecked
 from .inversion import LN2, Interval, Judgement, Match, Reference, bytes_per_token, judge, of_metric
 from .log_lines import Metric
 from .log_reader import Log
@@ -173,7 +173,7 @@ def constant_denominator(evidence: Evidence) -> Iterator[Finding]:
         if away:
             yield _moved(log, metric, chosen, away, len(others), context)
     if seen:
-        yield passed(f"{seen} log(s) compared: scores of one run imply one denominator (findings above excepted)")
+        yield passed(f"{many(seen, 'log')} compared: scores of one run imply one denominator (findings above excepted)")
     else:
         yield unchecked("no log states two scores with their losses, so constancy cannot be seen")
 
@@ -242,7 +242,7 @@ def whole_split(evidence: Evidence) -> Iterator[Finding]:
         elif context.real and context.tokens:
             known += 1
     if known:
-        yield passed(f"{known} log(s) state how many validation tokens they scored")
+        yield passed(f"how many validation tokens were scored stands in {many(known, 'log')}")
     else:
         yield unchecked(
             "no log states a number of validation tokens that can be placed on the published split", fix=GIVE

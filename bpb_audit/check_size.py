@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from .check_source import claimed_logs
 from .claim_reader import Claim
 from .evidence import Evidence
-from .finding import Finding, failed, passed, unchecked
+from .finding import Finding, failed, many, passed, unchecked
 from .log_reader import Log, Stated
 from .rules import rule
 from .size_sums import MODEL, Artifact, artifacts, is_code
@@ -58,7 +58,7 @@ def code_counted(evidence: Evidence) -> Iterator[Finding]:
     odd = [log for log in logs if not shipped & set(codes_of(log))]
     for log in odd[:1]:
         told = ", ".join(f"{one:,}" for one in codes_of(log)[:3])
-        more = f" (as in {len(odd) - 1} more log(s))" if len(odd) > 1 else ""
+        more = f" (as in {many(len(odd) - 1, 'more log')})" if len(odd) > 1 else ""
         says = f"{log.name} counts {told} bytes of code, but no script in the folder has that size ({has}){more}"
         yield unchecked(f"{says}; packed, or edited after the run", log.name, "ship the very file that was counted")
     known = shipped | {size for log in submission.logs for size in codes_of(log)}

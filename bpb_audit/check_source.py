@@ -10,7 +10,7 @@ from types import CodeType
 from .builder_finder import Bare
 from .code_signs import builders
 from .evidence import Evidence
-from .finding import Finding, failed, passed, unchecked
+from .finding import Finding, failed, many, passed, unchecked
 from .log_reader import Dump, Log
 from .matching import find, scores_of
 from .program import read_program
@@ -160,10 +160,10 @@ def same_source(evidence: Evidence) -> Iterator[Finding]:
                 "ship the file that ran",
             )
     if defaults:
-        says = f"{defaults} dumped source(s) differ from the shipped script in the defaults of settings"
+        says = f"{many(defaults, 'dumped source')} with other defaults of settings than the shipped script"
         yield unchecked(says, dumps[0][0], "ship the file that ran, or state the settings of the run")
     if same or edited:
         note = f", {edited} with other comments or layout" if edited else ""
-        yield passed(f"{same + edited} dumped source(s) are the shipped script{note}", dumps[0][0])
+        yield passed(f"the shipped script stands in {many(same + edited, 'log')}{note}", dumps[0][0])
     elif not odd and not defaults:
         yield unchecked("the dumped source cannot be parsed (cut or mixed with other output)", dumps[0][0])

@@ -57,6 +57,11 @@ def passed(says: str, where: str = "", found: str = "", expected: str = "") -> F
     return Finding("", Verdict.PASS, says, where, found, expected)
 
 
+def many(count: int, what: str) -> str:
+    """`1 log`, `3 logs`: a number of things, in words."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def failed(
     says: str,
     where: str = "",

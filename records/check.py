@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .evidence import Case
-from .finding import FAIL, PASS, Finding, tally, worst
+from .finding import FAIL, PASS, Finding, many, tally, worst
 from .folder import find_folders, open_folder
 from .progress import track
 from .rules import load_rules
@@ -90,7 +90,7 @@ def check_folder(
         findings,
         float(claims.val_bpb) if claims and claims.val_bpb else None,
         logged,
-        f"mean of {len(scores)} run(s) in the logs" if scores else "",
+        f"mean of {many(len(scores), 'run')} in the logs" if scores else "",
     )
 
 

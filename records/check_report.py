@@ -3,7 +3,7 @@
 from pglab_report import Column, Report, Table
 
 from .check import CheckReport
-from .finding import FAIL, UNCHECKED, tally
+from .finding import FAIL, UNCHECKED, many, tally
 
 ORDER = {FAIL: 0, UNCHECKED: 1}
 
@@ -21,7 +21,7 @@ def report_of(reports: list[CheckReport]) -> Report:
         for item in sorted(one.findings, key=lambda f: (ORDER.get(f.verdict, 2), f.rule))
     ]
     bad = sum(any(f.verdict is FAIL for f in one.findings) for one in reports)
-    said = [f"{len(reports)} folder(s): {bad} with a failed rule, {len(reports) - bad} without."]
+    said = [f"{many(len(reports), 'folder')}: {bad} with a failed rule, {len(reports) - bad} without."]
     counts = [Column("PASS", "passed", "", ",d"), Column("FAIL", "failed", "", ",d")]
     counts += [Column("UNCHECKED", "unchecked", "", ",d")]
     scores = [Column(key, key, "bits per byte", ".8f") for key in ("claimed", "logged")]

@@ -6,11 +6,11 @@ No evidence is never a PASS. This module adds only what a whole report needs: th
 
 from collections.abc import Iterable
 
-from bpb_audit.finding import Finding, Verdict
+from bpb_audit.finding import Finding, Verdict, many
 
 PASS, FAIL, UNCHECKED = Verdict.PASS, Verdict.FAIL, Verdict.UNCHECKED
 
-__all__ = ["FAIL", "PASS", "UNCHECKED", "Finding", "Verdict", "tally", "worst"]
+__all__ = ["FAIL", "PASS", "UNCHECKED", "Finding", "Verdict", "many", "tally", "worst"]
 
 
 def worst(findings: Iterable[Finding]) -> Verdict:

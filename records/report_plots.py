@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pglab_report_figure import LINE, ONE, SOFT, TEXT, THREE, TWO, figure
+from pglab_report_figure import LINE, ONE, PAPER, SOFT, TEXT, THREE, TWO, figure
 
 
 def training_curve(train: list[tuple[float, float]], validation: list[tuple[float, float]], unit: str) -> str:
@@ -41,7 +41,8 @@ def label(
     axes: Any, point: tuple[float, float], text: str, colour: str, offset: tuple[int, int], side: str = "left"
 ) -> None:
     """A word beside a curve, in its colour: no legend to look up."""
-    word = axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, ha=side)
+    word = axes.annotate(text, point, xytext=offset, textcoords="offset points", color=colour, ha=side,
+                         bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
     word.set_in_layout(False)  # a word beside a point must not push the axes about
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from bpb_audit.program import Function
 
 from .evidence import Case
-from .finding import Finding
+from .finding import Finding, many
 from .rules import Say, rule
 from .rules_script import sources
 from .script_reader import Source
@@ -128,7 +128,7 @@ def no_training_reads(case: Case) -> Iterator[Finding]:
     certain = [(source.name, read) for source, reached in paths for read in certain_reads(source, reached)]
     if certain:
         yield say.fail(
-            f"{len(certain)} call(s) in functions that evaluate read training files",
+            f"training files are read by {many(len(certain), 'call')} in functions that evaluate",
             where=f"{certain[0][0]}:{certain[0][1][0]}",
             found="; ".join(f"{name}:{line} {what}" for name, (line, what) in certain[:5]),
             expected="no training data while scoring",
@@ -136,7 +136,7 @@ def no_training_reads(case: Case) -> Iterator[Finding]:
         )
     elif hits:
         yield say.unchecked(
-            f"{len(hits)} line(s) on the evaluation path speak of training data; a reviewer must see what they read",
+            f"training data is named in {many(len(hits), 'line')} on the evaluation path; a reviewer must look",
             where=hits[0].split(" ")[0],
             found="; ".join(hits[:5]) + ("; ..." if len(hits) > 5 else ""),
             expected="no training data while scoring",

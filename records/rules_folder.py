@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from .evidence import Case
-from .finding import Finding
+from .finding import Finding, many
 from .rules import Say, rule
 
 UNLIMITED = re.compile(
@@ -106,10 +106,10 @@ def train_log(case: Case) -> Iterator[Finding]:
         )
     elif not any(log.finals for log in readable):
         yield say.unchecked(
-            "no log holds a score after training", where=readable[0].name, found=f"{len(readable)} log(s)"
+            "no log holds a score after training", where=readable[0].name, found=many(len(readable), "log")
         )
     else:
-        yield say.ok(f"{len(readable)} log(s), {len(case.runs)} run(s)", where=readable[0].name)
+        yield say.ok(f"{many(len(readable), 'log')}, {many(len(case.runs), 'run')}", where=readable[0].name)
 
 
 @rule("RC105", "train_gpt.py")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import RecordError
 from .evidence import Case
-from .finding import Finding
+from .finding import Finding, many
 from .rules import Say, rule
 
 
@@ -34,14 +34,14 @@ def adds_only(case: Case) -> Iterator[Finding]:
     bad = [f"{status} {name}" for status, name in pairs if status != "A" or not name.startswith(inside)]
     if bad:
         yield say.fail(
-            f"{len(bad)} path(s) outside this folder, or not newly added",
+            f"{many(len(bad), 'path')} outside this folder, or not newly added",
             where=bad[0].split(" ", 1)[1],
             found="; ".join(bad[:5]),
             expected=f"only new files in {inside}",
             fix=f"git checkout {case.pull_base} -- PATH",
         )
     else:
-        yield say.ok(f"{len(pairs)} new file(s), all in this folder", found=inside)
+        yield say.ok(f"{many(len(pairs), 'new file')}, all in this folder", found=inside)
 
 
 def git(where: Path, *words: str) -> str:

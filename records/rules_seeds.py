@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from .evidence import SPREAD, Case, Run, name_seeds
-from .finding import Finding
+from .finding import Finding, many
 from .rules import Say, rule
 
 
@@ -32,14 +32,14 @@ def three_runs(case: Case) -> Iterator[Finding]:
     """
     say = Say("RC311")
     if case.track != "10min":
-        yield say.ok("the non-record track asks for no number of runs", found=f"{len(case.runs)} run(s)")
+        yield say.ok("the non-record track asks for no number of runs", found=many(len(case.runs), "run"))
         return
     if not case.runs:
         yield say.unchecked("no runs in the logs")
         return
     pool = [run for run in case.runs if run.finals and repeats_claim(case, run)]
     seeds = {run.seed for run in pool}
-    told = f"{len(pool)} run(s), seeds {', '.join(str(s) for s in sorted(seeds, key=str))}"
+    told = f"{many(len(pool), 'run')}, seeds {', '.join(str(s) for s in sorted(seeds, key=str))}"
     if len(pool) >= 3 and len(seeds - {None}) >= 3:
         yield say.ok("three or more runs", found=told)
     elif len(pool) >= 3 and None in seeds:
@@ -157,7 +157,7 @@ def none_left_out(case: Case) -> Iterator[Finding]:
     worse = [value for value in left.values() if claims.val_bpb and value > float(claims.val_bpb)]
     if left and len(worse) == len(left):
         yield say.fail(
-            f"submission.json lists {len(left)} run(s) more than the claim counts, each worse than it",
+            f"submission.json lists {many(len(left), 'run')} more than the claim counts, each worse than it",
             where=f"{claims.file} ({disclosed})",
             found=", ".join(f"seed {seed}: {value}" for seed, value in left.items()),
             expected="the mean over all runs made",
@@ -173,11 +173,11 @@ def none_left_out(case: Case) -> Iterator[Finding]:
     others = [run.name for run in case.runs if id(run) not in used and run.finals]
     if others and case.supporting:
         yield say.unchecked(
-            f"{len(others)} run(s) in the folder take no part in the claim", where=", ".join(others[:6])
+            f"no part in the claim has {many(len(others), 'run')} in the folder", where=", ".join(others[:6])
         )
     elif not missing and not disclosed:
         yield (
-            say.ok(f"{len(case.runs)} run(s), all part of the claim")
+            say.ok(f"{many(len(case.runs), 'run')}, all part of the claim")
             if case.supporting
             else say.unchecked("no run matches the claim")
         )

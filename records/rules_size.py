@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bpb_audit.log_reader import Stated
 
 from .evidence import Case, Run, with_facts
-from .finding import Finding
+from .finding import Finding, many
 from .rules import Say, rule
 from .script_reader import bare, local_modules, script_source
 from .submission import CAP
@@ -257,7 +257,7 @@ def seed_sizes(case: Case, say: Say) -> Iterator[Finding]:
             fix="copy the totals from the logs of these seeds",
         )
     if judged and not odd:
-        yield say.ok(f"the totals claimed for {len(judged)} seed(s) stand in their logs")
+        yield say.ok(f"the totals claimed for {many(len(judged), 'seed')} stand in the logs")
 
 
 def fits(claim: int, one: Stated) -> bool:
@@ -338,7 +338,9 @@ def logged_code_size(case: Case) -> Iterator[Finding]:
             found=f"{case.folder.files[script]:,} bytes, {size:,} in {tied[0].log.name}",
         )
     else:
-        yield say.ok(f"as {len(runs)} log(s) print", where=script, found=f"{case.folder.files[script]:,} bytes")
+        yield say.ok(
+            f"as printed in {many(len(runs), 'log')}", where=script, found=f"{case.folder.files[script]:,} bytes"
+        )
 
 
 def dumped_script(case: Case, run: Run) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from bpb_audit.log_reader import TOTAL
 
 from .evidence import PRE_QUANT, Case, Run, with_facts
-from .finding import Finding
+from .finding import Finding, many
 from .rules import Say, rule
 
 LIMIT = 600.0
@@ -39,7 +39,7 @@ def train_time(case: Case) -> Iterator[Finding]:
     if over and case.track == "10min":
         one, name = max(over, key=lambda pair: pair[0].seconds)
         yield say.unchecked(
-            f"{len(over)} log(s) print a time above the limit that the line itself states; does the rule count it?",
+            f"{many(len(over), 'log')} with a time above the limit that its line states; does the rule count it?",
             where=f"{name}:{one.line}",
             found=f"{one.name} {one.seconds:,.1f} s",
             expected=f"below {one.limit:,.0f} s, by the log itself",

@@ -11,6 +11,7 @@ from bpb_audit.log_lines import Metric
 
 from .errors import RecordError
 from .evidence import SPREAD, Case, Run, before_quantisation, method, near_mean, own_log
+from .finding import many
 from .folder import open_folder
 from .script_reader import bare
 from .significance import Sample
@@ -93,7 +94,7 @@ def warnings_of(case: Case, runs: list[Run], sample: Sample) -> list[str]:
         said.append(f"the claim {claims.val_bpb} is {kind}; the mean is {statistics.fmean(sample.bpb):.5f}")
     others = [run.name for run in case.runs if run not in runs and run.finals]
     if others:
-        said.append(f"{len(others)} more run(s) in the folder are not part of the sample ({', '.join(others[:4])})")
+        said.append(f"not part of the sample: {many(len(others), 'more run')} in the folder ({', '.join(others[:4])})")
     if claims is None or claims.val_bpb is None:
         said.append("no val_bpb is claimed; the runs' last scores are taken")
     if claims and any("all_runs" in key or "disclosure" in key for key in claims.raw):

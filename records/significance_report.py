@@ -4,6 +4,7 @@ from typing import Any
 
 from pglab_report import Column, Report, Table
 
+from .finding import many
 from .significance import ALPHA, Sample, Test, as_json
 
 
@@ -21,7 +22,7 @@ def verdict(tests: list[Test], margin: float) -> tuple[bool, str]:
     if written.seeds_needed is None:
         return False, f"{words}; no number of seeds up to 1,000 would show it."
     more = max(0, written.seeds_needed - written.new[2])
-    return False, f"{words}; about {more} more seed(s) would show it, four times in five."
+    return False, f"{words}; about {many(more, 'more seed')} would show it, four times in five."
 
 
 def report_of(new: Sample, old: Sample, tests: list[Test], doubts: list[str], margin: float) -> Report:
@@ -56,6 +57,6 @@ def report_of(new: Sample, old: Sample, tests: list[Test], doubts: list[str], ma
 
 
 def side(word: str, sample: Sample) -> str:
-    """`new x: 3 run(s), seeds 1, 2, 3`."""
+    """`new x: 3 runs, seeds 1, 2, 3`."""
     seeds = f", seeds {', '.join(sample.seeds)}" if sample.seeds else ""
-    return f"{word} {sample.name}: {len(sample.bpb)} run(s){seeds}"
+    return f"{word} {sample.name}: {many(len(sample.bpb), 'run')}{seeds}"

@@ -91,7 +91,7 @@ def test_logs_with_swapped_names_fail(honest):
 def test_the_best_runs_of_more_fail_and_a_full_disclosure_does_not(honest):
     every = {str(s): b for s, b in SCORES.items()}
     set_claim(honest, seed_results_all_runs_disclosure={"note": "best", "all": {**every, "8": 1.231, "9": 1.232}})
-    assert "2 run(s) more" in finding(honest, "RC314", FAIL).says
+    assert "2 runs more" in finding(honest, "RC314", FAIL).says
     set_claim(honest, seed_results_all_runs_disclosure={"all": every})
     assert verdicts(honest)["RC314"] == {UNCHECKED}
 
@@ -109,7 +109,7 @@ def test_other_experiments_are_no_runs_of_the_record(honest):
     for seed in (42, 7):
         (honest / f"train_seed{seed}.log").write_text(log_text(seed, 1.29 + seed / 1e5))
     set_claim(honest, val_bpb=SCORES[1337], seed_results=None, val_loss=round(1.6931 * SCORES[1337], 8))
-    assert finding(honest, "RC311", FAIL).found == "1 run(s), seeds 1337"
+    assert finding(honest, "RC311", FAIL).found == "1 run, seeds 1337"
 
 
 def test_runs_without_printed_seeds_are_for_a_reviewer(honest):
