@@ -14,15 +14,15 @@ import ast
 import base64
 import builtins
 import dis
-import lzma
 import pprint
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from compress.aside import write_aside
 
 from .bundle_source import ROOMS, Source, read_source, refuse, replace_definition
+from .config import RunConfig, read_recipe, with_values
 from .errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -201,10 +201,18 @@ def check_names(text: str) -> None:
         raise ModelError(f"the joined script reads {sorted(lost)}, which nothing in it binds. Please report this.")
 
 
-def packed(text: str) -> str:
-    """The compressed, self-extracting form of a script: the same program in about a third of the bytes."""
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0}]
-    coded = base64.b85encode(lzma.compress(text.encode(), lzma.FORMAT_RAW, filters=filters)).decode()
+SHORTENED = "# ---- model/train.py and what it reaches, shortened ----\n"
+
+
+def packed(text: str, free: Iterable[str] = ()) -> str:
+    """The compressed, self-extracting form of a script: the same program, minified, in a sixth of the bytes.
+
+    free: definitions of `text` that nobody names from outside, nor their arguments and attributes.
+    """
+    from compress.decoder_source import compressed
+    from compress.shorter import shorter
+
+    coded = base64.b85encode(compressed(SHORTENED + shorter(text, keep=(), free=free))).decode()
     return (
         "import base64,linecache,lzma\n"
         f's=lzma.decompress(base64.b85decode("{coded}"),3,None,[{{"id":33}}]).decode()\n'
@@ -250,24 +258,41 @@ def write_bundle(recipe: Path, out: Path, *, pack: bool = False, codec: str = ""
 
     codec: instead of the recipe's own; kernels: what it shall have even where the recipe has none.
     """
-    text = recipe_bundle(recipe, codec, kernels)
+    text = (packed_bundle if pack else recipe_bundle)(recipe, codec, kernels)
     out.parent.mkdir(parents=True, exist_ok=True)
-    return write_aside(out, (packed(text) if pack else text).encode())
+    return write_aside(out, text.encode())
 
 
 def recipe_bundle(recipe: Path, codec: str = "", kernels: str = "off") -> str:
     """The script of a recipe as text, with its codec alone and its kernels. Raises ModelError or CodecError."""
-    from .config import RunConfig, read_recipe, with_values  # a recipe is checked by its owner before it is built in
+    return bundle_of(recipe, codec, kernels, {})
 
+
+def packed_bundle(recipe: Path, codec: str = "", kernels: str = "off") -> str:
+    """The same, packed; its decoder says a container's faults in few words. Raises ModelError or CodecError."""
+    from compress.decoder_source import short_parts
+    from compress.recipes import parse_recipe
+
+    short = short_parts(parse_recipe(recipe_config(recipe, codec, kernels)[1].codec).needs())
+    return packed(bundle_of(recipe, codec, kernels, short), {name for _, name in short})
+
+
+def recipe_config(recipe: Path, codec: str, kernels: str) -> tuple[dict[str, object], RunConfig]:
+    """A recipe's values with those changed, and what they make of the defaults. Raises ModelError."""
     values = read_recipe(recipe) | ({"codec": codec} if codec else {})
     values |= {} if kernels == "off" else {"kernels": kernels}
-    config = with_values(RunConfig(), values, str(recipe))
-    parts = codec_parts(config.codec) | (WITHOUT_KERNELS if config.kernels == "off" else {})
+    return values, with_values(RunConfig(), values, str(recipe))
+
+
+def bundle_of(recipe: Path, codec: str, kernels: str, short: Mapping[tuple[str, str], str]) -> str:
+    """`recipe_bundle`, with the definitions of `short` where nothing else takes their place."""
+    values, config = recipe_config(recipe, codec, kernels)
+    parts = {**short, **codec_parts(config.codec), **(WITHOUT_KERNELS if config.kernels == "off" else {})}
     title = f"{recipe.stem}: a standard GPT that trains, exports, reloads and evaluates from this one file."
     return bundle_text({"RECIPE": values}, title=title, instead=parts)
 
 
 def is_current(recipe: Path, script: Path) -> bool:
     """Whether `script` equals what the modules and the recipe give today, plain or packed."""
-    text = recipe_bundle(recipe)
-    return script.read_text(encoding="utf-8") in (text, packed(text))
+    text = script.read_text(encoding="utf-8")
+    return text == recipe_bundle(recipe) or text == packed_bundle(recipe)

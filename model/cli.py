@@ -145,7 +145,14 @@ def eval_(
 
 
 @model.command
-def bundle(*, recipe: str = "baseline", out: Path, pack: bool = False, check: bool = False) -> int:
+def bundle(
+    *,
+    recipe: str = "baseline",
+    out: Path,
+    pack: bool = False,
+    check: bool = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
     """Join the modules into the one file that is counted, or say whether a file still equals them.
 
     Parameters
@@ -158,15 +165,19 @@ def bundle(*, recipe: str = "baseline", out: Path, pack: bool = False, check: bo
         Write the compressed form that unpacks itself.
     check
         Write nothing; status 1 when the file differs from what would be written.
+    json
+        Print one JSON document instead of the sentence.
     """
-    from .bundle import is_current, packed, recipe_bundle, write_bundle
+    from .bundle import is_current, packed_bundle, write_bundle
 
     place = recipe_path(recipe)
     if check:
         same = is_current(place, out)
-        print(f"{out}: {'equals' if same else 'differs from'} what the modules and {place.stem} give today.")
+        sentence = f"{out}: {'equals' if same else 'differs from'} what the modules and {place.stem} give today."
+        print(json_module.dumps({"path": str(out), "same": same}) if json else sentence)
         return 0 if same else 1
     size = write_bundle(place, out, pack=pack)
-    other = len(packed(recipe_bundle(place)).encode())
-    print(f"{out}: {size:,} bytes" + ("" if pack else f"; packed it would be {other:,}"))
+    short = size if pack else len(packed_bundle(place).encode())
+    sentence = f"{out}: {size:,} bytes" + ("" if pack else f"; packed it would be {short:,}")
+    print(json_module.dumps({"path": str(out), "bytes": size, "bytes_packed": short}) if json else sentence)
     return 0

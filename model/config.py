@@ -98,7 +98,7 @@ class RunConfig:
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, float32, bfloat16: of the matrix products
     compile: str = "auto"  # auto (on CUDA only), on, off
-    kernels: str = "off"  # triton: on a GPU, the model by hand-written kernels, which the bundle then carries
+    kernels: str = "off"  # on a GPU, blocks cut by hand: compiled, or triton (kernels, which the bundle then carries)
     attention: str = "auto"  # on a GPU: auto (the fastest, by trial before the clock), sdpa, flash, cudnn, fa3
     codec: str = "official+lzma9"  # recipe of final_model.pgc
 
@@ -154,7 +154,7 @@ CHOICES = {
     "device": ["auto", "cpu", "cuda"],
     "precision": ["auto", "float32", "bfloat16"],
     "compile": ["auto", "on", "off"],
-    "kernels": ["off", "triton"],
+    "kernels": ["off", "compiled", "triton"],
     "attention": ["auto", "sdpa", "flash", "cudnn", "cudnn-repeated", "fa3"],
     "eval_method": ["sequential", "sliding", "documents", "adapting"],
     "warmdown_shape": ["linear", "cosine", "sqrt"],
@@ -209,6 +209,15 @@ def read_config_file(path: Path) -> dict[str, object]:
     if not isinstance(values, dict):
         raise ModelError(f"{path}: holds a {type(values).__name__}; wanted an object of configuration keys.")
     return values
+
+
+def near_names(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each environment name that looks like a setting's with a slip, and is none."""
+    known = {field.name.upper() for field in fields(RunConfig)}
+    near = {name: difflib.get_close_matches(name, known, 1, 0.9) for name in environment if name not in known}
+    return [
+        f"{name} is set, which is no setting here; did you mean {found[0]}?" for name, found in near.items() if found
+    ]
 
 
 def layered_config(recipe: Mapping[str, Any], environment: Mapping[str, str]) -> RunConfig:

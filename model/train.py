@@ -6,6 +6,7 @@ validation and saving do not count as training time. Ended by a signal it saves 
 continues, on the same curve.
 """
 
+import errno
 import json
 import math
 import os
@@ -27,7 +28,7 @@ from compress.recipes import parse_recipe
 from .average import WeightAverage
 from .checkpoint import RunState, load_state, restore_tensors, save_state, state_tensors, write_finished
 from .checkpoint_words import finished_words
-from .config import RunConfig, layered_config
+from .config import RunConfig, layered_config, near_names
 from .cuda_choice import settle_attention, training_loss
 from .cuda_clock import device_mark
 from .cuda_feed import Feed
@@ -311,6 +312,15 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
     return 0
 
 
+def disk_full(error: Exception) -> str:
+    """What to do about a full disk; empty for any other error."""
+    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
+        return ""
+    return (
+        "no space is left on the disk; what was saved last stays. Make room and start again: the run goes on from it."
+    )
+
+
 def main() -> None:
     """Run what RECIPE, PGLAB_CONFIG and the environment say, in the present folder. Exits with 0, 2 or 143."""
     if words := sys.argv[1:]:  # a script that is asked for help must not train for ten minutes
@@ -320,12 +330,14 @@ def main() -> None:
         config = layered_config(RECIPE, os.environ)
         stop = StopRequest(int(os.environ.get("PGLAB_WATCH", "0")))
         ranks = open_ranks(config, os.environ)
+        for sentence in [] if ranks.rank else near_names(os.environ):
+            print(f"note: {sentence}", file=sys.stderr)
         with nullcontext() if ranks.rank else folder_lock(Path(".lock"), 20.0):
             status = run_training(config, Path(), ranks, stop)
         if ranks.world > 1:
             dist.destroy_process_group()
     except (ModelError, CodecError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {disk_full(error) or error}", file=sys.stderr, flush=True)
         status = 2
     sys.exit(status)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import model.bundle
-from model.bundle import bundle_text, is_current, packed, recipe_bundle
+from model.bundle import bundle_text, is_current, packed, recipe_bundle, write_bundle
 from model.errors import ModelError
 
 
@@ -188,6 +188,10 @@ def test_a_bundle_carries_its_recipe_s_codec_alone(tmp_path: Path) -> None:
     script = tmp_path / "train_gpt.py"
     script.write_text(own)
     assert is_current(recipe, script)
+    assert write_bundle(recipe, tmp_path / "packed.py", pack=True) < len(own) / 5
+    assert is_current(recipe, tmp_path / "packed.py")
+    (tmp_path / "packed.py").write_bytes(script.read_bytes() + b"\n")
+    assert not is_current(recipe, tmp_path / "packed.py")
     ask = "import train_gpt as t; print(t.parse_recipe('int8-row+brotli11')); t.parse_recipe('int6-row+mix')"
     done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("Recipe(quantizer=RowInt(bits=8")

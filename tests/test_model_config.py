@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.recipes import parse_recipe
-from model.config import RunConfig, field_value, layered_config, read_config_file, read_recipe, with_values
+from model.config import RunConfig, field_value, layered_config, near_names, read_config_file, read_recipe, with_values
 from model.errors import ModelError
 from model.gpt import GPT
 
@@ -35,6 +35,12 @@ def test_layers_win_in_order(tmp_path: Path) -> None:
 def test_the_challenges_environment_names_are_known(name: str) -> None:
     value = {"DATA_PATH": "/x", "MODEL_DIM": "1024"}.get(name, "3")
     assert str(getattr(layered_config({}, {name: value}), name.lower())).startswith(value)
+
+
+def test_a_slip_in_an_environment_name_is_noted() -> None:
+    assert near_names({"NUM_LAYRS": "3", "NUM_LAYERS": "3", "PATH": "", "RUN_ID": "x"}) == [
+        "NUM_LAYRS is set, which is no setting here; did you mean NUM_LAYERS?"
+    ]
 
 
 def test_an_unknown_key_names_the_nearest() -> None:

@@ -1,5 +1,6 @@
 """A whole tiny run: ends with its files, goes on after a stop with the identical curve, refuses what cannot work."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import train
+from model import checkpoint, train
 from model.checkpoint import load_state, save_state, state_tensors
 from model.errors import ModelError
 from model.evaluate import ScoreSums, read_validation, score_sequential
@@ -230,6 +231,32 @@ def test_bad_shards_are_one_sentence_before_any_work(
         run_in(tmp_path / "run", tiny_config(shards))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "train.log").exists()
+
+
+def test_a_full_disk_ends_with_a_clear_word_and_the_last_good_state(
+    tmp_path: Path, shards: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    config, calls = tiny_config(shards, checkpoint_seconds=1e-9), []
+    write = checkpoint.write_aside
+
+    def full(path: Path, data: bytes) -> int:
+        calls.append(path)
+        if len(calls) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_aside", full)
+    monkeypatch.setattr(train, "layered_config", lambda *_: config)
+    monkeypatch.setattr(train, "open_ranks", lambda *_: ALONE)
+    monkeypatch.setattr(sys, "argv", ["train_gpt.py"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == 2
+    assert "error: no space is left on the disk; what was saved last stays." in capsys.readouterr().err
+    saved = load_state(tmp_path / "checkpoint", config)
+    assert saved is not None
+    assert saved[0].step == 3
 
 
 @pytest.mark.parametrize(("words", "status"), [(["--help"], 0), (["-h"], 0), (["--seed", "1"], 2)])
