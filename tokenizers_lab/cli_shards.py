@@ -114,9 +114,10 @@ def shards_verify(folder: Path, *, docs: Path, column: str = "text", json: bool 
     if found.differences:
         print(f"FAIL: {found.differences:,} differences. Write them again: pglab shards write --docs {docs} ...")
         return 1
+    split = "with a sidecar" if found.training_sidecars else "validation"
     print(
         f"PASS: {found.documents:,} documents, {found.tokens:,} tokens, {found.bytes_raw:,} raw bytes recounted; "
-        f"validation {found.validation_bytes:,} raw, {found.sidecar_bytes:,} by the sidecar, {found.table_bytes:,} by "
+        f"{split} {found.validation_bytes:,} raw, {found.sidecar_bytes:,} by the sidecar, {found.table_bytes:,} by "
         "the official table."
     )
     return 0

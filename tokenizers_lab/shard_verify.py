@@ -34,9 +34,10 @@ class Verified:
     documents: int = 0
     tokens: int = 0
     bytes_raw: int = 0
-    validation_bytes: int = 0
+    validation_bytes: int = 0  # raw, sidecar and table: of the documents with a sidecar, which training may have too
     sidecar_bytes: int = 0
     table_bytes: int = 0
+    training_sidecars: bool = False
     differences: int = 0
     shown: list[dict[str, str]] = field(default_factory=list)
 
@@ -87,7 +88,8 @@ def verify_shards(folder: Path, docs: Path, column: str = COLUMN) -> Verified:
         documents = read_documents(docs, column=column)
         for split in SPLITS:
             there = islice(documents, first) if split == "val" else documents
-            _split(shard_documents(folder, manifest["files"], split, tokenizer.bos), there, tokenizer, found, advance)
+            shards = shard_documents(folder, manifest["files"], split, tokenizer.bos)
+            _split(shards, there, tokenizer, found, advance, split)
     return found
 
 
@@ -116,10 +118,12 @@ def _split(
     tokenizer: Tokenizer,
     found: Verified,
     advance: Advance,
+    split: str,
 ) -> None:
     """One split: its documents as shards hold them against the raw ones, in order."""
     for document in documents:
         shard = next(stored, None)
+        found.training_sidecars |= split == "train" and shard is not None and shard.lengths is not None
         if shard is None:
             left = 1 + sum(1 for _ in documents)
             found.differs(document.where, f"{left:,} documents from here on have no tokens")
