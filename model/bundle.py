@@ -23,6 +23,7 @@ from compress.aside import write_aside
 
 from .bundle_source import ROOMS, Source, read_source, refuse, replace_definition
 from .config import RunConfig, read_recipe, with_values
+from .cuda_left_out import KERNELS_LEFT_OUT
 from .errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -243,16 +244,6 @@ ONE_RECIPE = '''def parse_recipe(name: str) -> Recipe:
 '''
 
 
-WITHOUT_KERNELS = {
-    ("model.cuda_choice", "kernel_gpt"): '''def kernel_gpt(config: RunConfig, device: torch.device) -> GPT | None:
-    """None: this script was built without kernels. Raises ModelError where the configuration wants them."""
-    if config.kernels != "off":
-        raise ModelError("this script was built without kernels; build one whose recipe has kernels = 'triton'.")
-    return None
-'''
-}
-
-
 def write_bundle(recipe: Path, out: Path, *, pack: bool = False, codec: str = "", kernels: str = "off") -> int:
     """Write the script of a recipe (TOML) to `out`, aside first; returns its size in bytes. Raises ModelError.
 
@@ -287,7 +278,7 @@ def recipe_config(recipe: Path, codec: str, kernels: str) -> tuple[dict[str, obj
 def bundle_of(recipe: Path, codec: str, kernels: str, short: Mapping[tuple[str, str], str]) -> str:
     """`recipe_bundle`, with the definitions of `short` where nothing else takes their place."""
     values, config = recipe_config(recipe, codec, kernels)
-    parts = {**short, **codec_parts(config.codec), **(WITHOUT_KERNELS if config.kernels == "off" else {})}
+    parts = {**short, **codec_parts(config.codec), **KERNELS_LEFT_OUT[config.kernels]}
     title = f"{recipe.stem}: a standard GPT that trains, exports, reloads and evaluates from this one file."
     return bundle_text({"RECIPE": values}, title=title, instead=parts)
 
