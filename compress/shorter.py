@@ -25,18 +25,30 @@ def shorter(text: str, keep: Iterable[str], free: Iterable[str] | None = None) -
     tree = ast.parse(text)
     tops = {name for node in tree.body for name in top_names(node)}
     loose = (tops if free is None else set(free)) - set(keep)
+    kernels = [node for node in tree.body if isinstance(node, ast.FunctionDef) and fixed_places(node)]
+    constants = {node.name: fixed_places(node) for node in kernels}
+    steady = sorted({part.arg for node in kernels for part in ast.walk(node) if isinstance(part, ast.arg)})
     tree = ast.parse(python_minifier.minify(text, **LEAVE, rename_globals=False, rename_locals=False))
     inline_numbers(tree, loose)
     without_unread(tree, loose)
     arguments_apart(tree, loose)
     fixed = [*(tops - loose), *keep, *dir(builtins)]
     text = python_minifier.unparse(ast.fix_missing_locations(tree))
-    small = python_minifier.minify(text, **LEAVE, rename_globals=True, preserve_globals=fixed)
+    small = python_minifier.minify(text, **LEAVE, rename_globals=True, preserve_globals=fixed, preserve_locals=steady)
     tree = ast.parse(small)
     for node in ast.walk(tree):
         if isinstance(node, ast.arguments):
             node.posonlyargs, node.args = [], node.posonlyargs + node.args
-    return str(python_minifier.unparse(tree))
+        if isinstance(node, ast.FunctionDef):
+            for place, annotation in constants.get(node.name, {}).items():
+                node.args.args[place].annotation = annotation
+    return str(python_minifier.unparse(ast.fix_missing_locations(tree)))
+
+
+def fixed_places(node: ast.FunctionDef) -> dict[int, ast.expr]:
+    """Arguments that Triton compiles as constants: it goes by annotations, which so have to stay, and by names."""
+    found = {i: a.annotation for i, a in enumerate(node.args.posonlyargs + node.args.args) if a.annotation is not None}
+    return {place: annotation for place, annotation in found.items() if "constexpr" in ast.unparse(annotation)}
 
 
 LEAVE: dict[str, Any] = {"hoist_literals": False, "remove_literal_statements": True, "combine_imports": True}

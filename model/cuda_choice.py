@@ -11,22 +11,32 @@ from torch import Tensor
 from .config import RunConfig
 from .cuda_attention import ATTENTIONS, Attending, choose_attention
 from .cuda_clock import DeviceClock
+from .cuda_plain import CAP_LIMIT_GPU, PlainOps
 from .errors import ModelError
 from .gpt import GPT, Block
 from .ranks import Ranks
 
 
 def kernel_gpt(config: RunConfig, device: torch.device) -> GPT | None:
-    """The GPT by kernels where the configuration wants them and the device is a GPU. Raises ModelError."""
+    """The GPT by hand-cut blocks where the configuration wants them and the device is a GPU. Raises ModelError."""
     if config.kernels == "off" or device.type != "cuda":
         return None
-    from .cuda_gpt import CudaGPT  # on use: triton is not everywhere
-    from .cuda_plain import CAP_LIMIT_GPU
-    from .kernels_ops import TritonOps
+    from .cuda_gpt import CudaGPT
 
     if config.logit_softcap > CAP_LIMIT_GPU:
         raise ModelError(f"kernels want logit_softcap at most {CAP_LIMIT_GPU:g}; set kernels = off.")
-    return CudaGPT(config, TritonOps())
+    return CudaGPT(config, kernel_ops(config.kernels))
+
+
+def kernel_ops(kernels: str) -> PlainOps:
+    """The passes over memory by a word of the configuration: compiled or triton. Raises ImportError."""
+    if kernels == "compiled":
+        from .cuda_compiled import CompiledOps
+
+        return CompiledOps()
+    from .kernels_ops import TritonOps  # on use: triton is not everywhere
+
+    return TritonOps()
 
 
 def training_loss(model: GPT, config: RunConfig, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:

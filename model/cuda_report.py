@@ -93,27 +93,25 @@ def forms(config: RunConfig) -> dict[str, Callable[[], Any]]:
     """The ways to compute the model's loss on this machine."""
     import torch
 
+    from .cuda_plain import PlainOps
     from .gpt import GPT
 
-    def by_kernels() -> GPT:
+    def by(kernels: str) -> GPT:
+        from .cuda_choice import kernel_ops
         from .cuda_gpt import CudaGPT
-        from .kernels_ops import TritonOps
 
-        return CudaGPT(config, TritonOps())
-
-    def by_passes() -> GPT:
-        from .cuda_gpt import CudaGPT
-        from .cuda_plain import PlainOps
-
-        return CudaGPT(config, PlainOps())
+        return CudaGPT(config, PlainOps() if kernels == "plain" else kernel_ops(kernels))
 
     def compiled() -> Any:
         model = GPT(config)
         model.compile(dynamic=False)
         return model
 
-    found = {"ordinary": lambda: GPT(config), "ordinary, compiled": compiled, "by plain passes": by_passes}
-    return found | ({"by kernels": by_kernels} if torch.cuda.is_available() else {})
+    found: dict[str, Callable[[], Any]] = {"ordinary": lambda: GPT(config), "ordinary, compiled": compiled}
+    found["by plain passes"] = lambda: by("plain")
+    if torch.cuda.is_available():
+        found |= {"by compiled passes": lambda: by("compiled"), "by kernels": lambda: by("triton")}
+    return found
 
 
 def attention(device: "torch.device", config: RunConfig, clock: "DeviceClock") -> Found:
@@ -145,7 +143,7 @@ def step(device: "torch.device", config: RunConfig, steps: int, clock: "DeviceCl
     from .bench import PARTS, Ours, compare
 
     rows, notes = [], []
-    for kernels in ("off", "triton"):
+    for kernels in ("off", "compiled", "triton"):
         own = replace(config, kernels=kernels)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()

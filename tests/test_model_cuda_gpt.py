@@ -9,6 +9,7 @@ import torch
 import model.cuda_head as cuda_head
 from model.config import RunConfig
 from model.cuda_choice import by_heads
+from model.cuda_compiled import CompiledOps
 from model.cuda_gpt import CudaGPT
 from model.cuda_plain import PlainOps
 from model.gpt import GPT
@@ -112,3 +113,12 @@ def test_another_attention_takes_the_place_of_the_own() -> None:
         block.attn.attend = by_heads(attend)
     fast(x, y)
     assert seen == [((5, 12, 6, 4), (5, 12, 2, 4), (5, 12, 2, 4))] * 5
+
+
+def test_every_pass_is_compiled_and_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: (function, settings))
+    compiled = CompiledOps("eager")
+    passes = {name for name in vars(PlainOps) if not name.startswith("_") and name != "name"}
+    assert passes == set(vars(compiled))
+    for name in passes:
+        assert getattr(compiled, name) == (getattr(PlainOps, name), {"dynamic": False, "backend": "eager"})

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from model.bundle import recipe_bundle
+from model.cli import RECIPES
 from model.config import RunConfig
 from model.cuda_attention import ATTENTIONS, AttentionChoice, by_sdpa, choose_attention
 from model.cuda_choice import kernel_gpt, settle_attention, training_loss
@@ -215,3 +218,27 @@ def test_kernels_refuse_a_soft_cap_that_they_cannot_hold() -> None:
     pytest.importorskip("triton", reason="triton is not installed: pip install -e '.[gpu]'")
     with pytest.raises(ModelError, match="logit_softcap at most 40"):
         kernel_gpt(RunConfig(kernels="triton", logit_softcap=50.0), torch.device("cuda"))
+
+
+@pytest.mark.slow
+def test_a_bundle_carries_the_kernels_of_its_recipe_alone() -> None:
+    parts = ["class Feed", "class CudaGPT", "class CompiledOps", "class TritonOps", "import triton"]
+    found = {}
+    for kernels in ("off", "compiled", "triton"):
+        text = recipe_bundle(RECIPES / "baseline.toml", kernels=kernels)
+        found[kernels] = sum(part in text for part in parts)
+        space: dict[str, Any] = {"__name__": "script"}
+        if kernels != "triton":
+            exec(compile(text, "train_gpt.py", "exec"), space)
+            with pytest.raises(space["ModelError"], match=f"built with kernels = '{kernels}'"):
+                space["kernel_gpt"](space["RunConfig"](kernels="triton"), torch.device("cuda"))
+    assert found == {"off": 1, "compiled": 3, "triton": 5}
+
+
+def test_training_by_kernels_asks_for_triton_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import model.launch as launch
+
+    monkeypatch.setattr(launch, "find_spec", lambda name: None if name == "triton" else True)
+    with pytest.raises(ModuleNotFoundError, match="triton"):
+        launch.launch(RunConfig(kernels="triton"), RECIPES / "tour.toml", tmp_path / "run", 1, print)
+    assert not (tmp_path / "run").exists()

@@ -8,8 +8,10 @@ The slow test at the end does just that. The interpreter cuts bfloat16 off where
 """
 
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +147,27 @@ def test_all_of_them_in_the_interpreter() -> None:
     assert said.returncode == 0, said.stdout[-3000:]
     assert "failed" not in said.stdout
     assert "passed" in said.stdout
+
+
+@runs
+@pytest.mark.skipif(not INTERPRETED, reason="the interpreter shows it")
+@pytest.mark.parametrize("pack", [False, True], ids=["plain", "packed"])
+def test_kernels_work_from_inside_a_script(pack: bool, tmp_path: Path) -> None:
+    """Triton reads the source of a kernel; a packed script has none on disk."""
+    from model.bundle import write_bundle
+    from model.cli import RECIPES
+
+    script = tmp_path / "train_gpt.py"
+    write_bundle(RECIPES / "baseline.toml", script, pack=pack, kernels="triton")
+    space = runpy.run_path(str(script), run_name="script")
+    shape = {"vocab_size": 37, "num_layers": 1, "model_dim": 8, "num_heads": 2, "num_kv_heads": 1}
+    config = space["RunConfig"](train_seq_len=4, train_batch_tokens=4, micro_batches=1, **shape)
+    torch.manual_seed(3)
+    quick, ordinary = space["CudaGPT"](config, space["TritonOps"]()), space["GPT"](config)
+    ordinary.load_state_dict(quick.state_dict())
+    tokens = torch.randint(0, 37, (1, 5))
+    losses = [model(tokens[:, :-1], tokens[:, 1:]).item() for model in (ordinary, quick)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
 
 
 @pytest.mark.slow
