@@ -19,7 +19,7 @@ from .errors import CodecError
 from .feedback import factors
 from .measure import weight_error
 from .progress import Bar
-from .quantizers import Exact, Half
+from .quantizers import Exact, Half, Official, check_finite
 from .recipes import Recipe, parse_coder, rest_of
 from .sources import Weights
 from .stage import Parts, Quantizer
@@ -29,6 +29,7 @@ from .water import INT8, MANY, Water
 
 TRIES = 24
 NARROW = 0.001  # of log2(step)
+CHANCES = 14  # tries among steps as near as that
 CLOSE = 0.001  # of the budget, below it
 LIKELY = 0.6  # of plain floats' bytes; no coder of ours takes trained weights below it without loss
 
@@ -53,6 +54,9 @@ def fit_budget(
     chosen, bar = parse_coder([coder]), bar or Bar()
     rest = rest_of(chosen)
 
+    for name, values in weights.tensors.items():
+        check_finite(name, values)
+
     def room(quantizer: Quantizer) -> int:
         return budget - code_bytes - decoder_bytes(Recipe(quantizer, chosen, rest).needs())
 
@@ -68,13 +72,17 @@ def fit_budget(
         return Trellis(step, states) if states else Uniform(step)
 
     says = ""
-    found = plain_fit(weights, pack, room)
+    found = own_integers(weights, Recipe(Official(), chosen, rest), room) or plain_fit(weights, pack, room)
     if found is None:
         left = room(stepped(1.0))
+        if left <= 0:
+            raise CodecError(f"code and decoder leave {left:,} of {budget:,} bytes for weights; raise the budget.")
         steps = useful_steps(weights, statistics, left)
         found, finest = seek(lambda step: pack(stepped(step)), steps, weights.parameters, left, budget)
         if finest:
             says = "finer steps would leave int8; the rest of the budget is of no use to this recipe"
+        elif left - len(found[1]) > CLOSE * budget:
+            says = "no step tried comes nearer: sizes jump where weights lie on a grid already"
     else:
         says = "no step is needed"
     parts, data, recipe = found
@@ -89,6 +97,15 @@ def fit_budget(
         "rows": tensor_rows(weights, parts, back, nats, len(data)),
     }  # fmt: skip
     return data, answer
+
+
+def own_integers(weights: Weights, recipe: Recipe, room: Callable[[Quantizer], int]) -> Packed | None:
+    """The integers of a file that was quantised before, coded as they lie, where they fit: nothing is lost."""
+    if weights.parts is None:
+        return None
+    data = pack_parts(weights.parts, recipe.coder, recipe.rest)
+    recipe.name = f"same{recipe.name.removeprefix(recipe.quantizer.name)}"
+    return (weights.parts, data, recipe) if len(data) <= room(recipe.quantizer) else None
 
 
 def plain_fit(weights: Weights, pack: Pack, room: Callable[[Quantizer], int]) -> Packed | None:
@@ -149,7 +166,7 @@ def seek(
     over: tuple[float, float] | None = None  # log2(step) and spare bytes (negative) of the coarsest that is too large
     fits: tuple[float, float] | None = None  # the same of the finest that fits
     best: tuple[int, Packed] | None = None
-    aim, same = CLOSE / 2 * budget, 0
+    aim, same, chances = CLOSE / 2 * budget, 0, CHANCES
     for number in range(TRIES):
         packed = pack(float(f"{exp2(x):.9g}"))
         spare = room - len(packed[1])
@@ -173,6 +190,9 @@ def seek(
             share = (aim - over[1]) / max(fits[1] - over[1], 1e-9)
             x = over[0] + (fits[0] - over[0]) * min(max(share, 0.05), 0.95)
             if abs(fits[0] - over[0]) < NARROW:  # steps this near differ by chance alone: try about
+                chances -= 1
+                if not chances:
+                    break
                 x = fits[0] + 20 * NARROW * ((number * 0.618034) % 1 - 0.5)
     if best is None:
         raise CodecError(

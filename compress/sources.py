@@ -9,6 +9,7 @@ without a second rounding.
 import io
 import zipfile
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 from .container_read import DECODE_LIMIT, MAGIC, unpack_container
 from .container_write import file_order
 from .decoders import array_decoders
-from .dequantize import cast_like
+from .dequantize import STORED, cast_like
 from .errors import CodecError
 from .llama2c import HEAD, is_llama2c, read_llama2c
 from .official import OFFICIAL_FORMAT, dequantize_official
@@ -41,6 +42,18 @@ class Weights(NamedTuple):
 
 def read_weights(path: str | Path, limit: int = DECODE_LIMIT) -> Weights:
     """Read a file of weights. Raises CodecError for anything else, OSError when it is not there."""
+    found = read_any(path, limit)
+    for name, values in found.tensors.items():
+        if values.dtype.name not in STORED:
+            raise CodecError(
+                f"{path}: {name!r:.60} is of {values.dtype.name}, which no container holds; wanted bools, integers or "
+                "floats of up to 64 bits."
+            )
+    return found
+
+
+def read_any(path: str | Path, limit: int) -> Weights:
+    """The same, of whatever dtypes."""
     with Path(path).open("rb") as stream:
         head = stream.read(HEAD)
     start = head[:8]
@@ -48,7 +61,7 @@ def read_weights(path: str | Path, limit: int = DECODE_LIMIT) -> Weights:
         found = list(unpack_container(Path(path).read_bytes(), limit, array_decoders()))
         tensors = {name: values for name, values, _ in found}
         return Weights(str(path), tensors, {n: d for n, _, d in found if d == "bfloat16"}, None)
-    if start[:4] == b"PK\3\4":
+    if start[:4] in (b"PK\3\4", b"PK\5\6"):
         names = zip_names(path)
         return (
             read_npz(path, limit)
@@ -104,16 +117,29 @@ def read_official(path: str | Path, limit: int) -> Weights:
     return Weights(str(path), tensors, {n: d for n, d in dtypes.items() if d == "bfloat16"}, parts)
 
 
+def check_npy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Hold an array's claim to the bytes that are there, before numpy makes room. Raises ValueError."""
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        claimed, held = prod(shape) * dtype.itemsize, entry.file_size - stream.tell()
+    if claimed != held and not dtype.hasobject:
+        raise ValueError(f"{entry.filename} declares {claimed:,} bytes and holds {held:,}")
+
+
 def read_npz(path: str | Path, limit: int) -> Weights:
     """An npz of plain arrays. Raises CodecError for objects, damage, or more than `limit` bytes."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > limit:
                 raise CodecError(f"{path}: inflates to more than {limit:,} bytes.")
+            for entry in archive.infolist():
+                check_npy(archive, entry)
         with np.load(path, allow_pickle=False) as found:
             return Weights(str(path), {name: found[name] for name in found.files}, {}, None)
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise CodecError(f"{path}: not an npz of plain arrays ({str(error)[:80]}).") from None
+        raise CodecError(f"{path}: not an npz of plain arrays ({str(error)[:100]}).") from None
 
 
 def npz_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:

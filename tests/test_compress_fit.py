@@ -6,6 +6,7 @@ import pytest
 from compress.container_read import unpack_container
 from compress.errors import CodecError
 from compress.fit import fit_budget
+from compress.quantizers import RowInt
 from compress.sources import Weights
 from compress.statistics import Metric, Statistics
 
@@ -71,3 +72,25 @@ def test_fit_says_when_steps_cannot_be_finer() -> None:
     assert answer["total"] < 0.999 * 105_000
     assert "finer steps" in answer["says"]
     assert answer["mse"] < 1e-4
+
+
+def test_fit_keeps_the_integers_of_a_quantised_file_where_they_fit() -> None:
+    plain = layered()
+    parts = [RowInt(6).encode(name, values, "float32") for name, values in plain.tensors.items()]
+    quantised = Weights("made", {p.name: p.restore() for p in parts}, {}, parts)
+    data, answer = fit_budget(quantised, 62_000, 0, coder="zlib9")
+    assert answer["mse"] == 0
+    assert answer["recipe"] == "same+zlib9"
+    assert all(np.array_equal(v, quantised.tensors[n]) for n, v, _ in unpack_container(data))
+    _, less = fit_budget(quantised, 30_000, 0, coder="zlib9")
+    assert less["mse"] > 0
+    assert less["total"] <= 30_000
+
+
+def test_fit_refuses_what_is_not_finite_and_a_budget_that_code_fills() -> None:
+    weights = layered()
+    with pytest.raises(CodecError, match="leave -"):
+        fit_budget(weights, 5_000, 5_000, coder="zlib9")
+    weights.tensors["norm"][3] = np.inf
+    with pytest.raises(CodecError, match="norm holds NaN"):
+        fit_budget(weights, 48_000, 0, coder="zlib9")
