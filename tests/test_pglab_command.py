@@ -56,6 +56,8 @@ def test_a_wrong_command_line_is_exit_2_without_a_traceback(
         (FileNotFoundError(errno.ENOENT, "x", "docs.jsonl"), "error: docs.jsonl: no such file or directory."),
         (OSError(errno.ENOSPC, "x", "out.bin"), "Free some room and run the same command again"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "Try: pip install -e '.[model]'"),
+        (ModuleNotFoundError("No module named 'zstandard'", name="zstandard"), "zstandard, which is not installed"),
+        (ModuleNotFoundError("No module named 'compress.x'", name="compress.x"), "a fault of the lab itself"),
         (MemoryError(), "not enough memory"),
         (ZeroDivisionError("division by zero"), "a fault of the lab itself (ZeroDivisionError: division by zero)"),
     ],
