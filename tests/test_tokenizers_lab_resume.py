@@ -44,7 +44,7 @@ def whole(small_lab: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is not known there")
-@pytest.mark.parametrize("dies_after", [pytest.param(9, marks=pytest.mark.slow), 30])
+@pytest.mark.parametrize("dies_after", [pytest.param(6, marks=pytest.mark.slow), 12])
 def test_killed_again_and_again_it_ends_with_the_same_bytes(
     small_lab: Path, whole: dict[str, bytes], tmp_path: Path, dies_after: int
 ) -> None:

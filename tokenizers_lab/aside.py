@@ -15,8 +15,11 @@ from .errors import VocabError
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears as `path` only when the block ends without an exception. Raises OSError."""
+def aside(path: Path, settled: bool = True) -> Iterator[BinaryIO]:
+    """A binary file that appears as `path` only when the block ends without an exception. Raises OSError.
+
+    settled: its name is safe on the disk as well when the block ends; else after sync_folder, or some seconds.
+    """
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe is written to, never replaced
         with path.open("wb") as file:
             yield file
@@ -29,14 +32,15 @@ def aside(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         hidden.replace(path)
-        _sync_folder(path.parent)
+        if settled:
+            sync_folder(path.parent)
     finally:
         hidden.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, settled: bool = True) -> None:
     """Write `data` as the whole of `path`, atomically. Raises OSError."""
-    with aside(path) as file:
+    with aside(path, settled) as file:
         file.write(data)
 
 
@@ -79,8 +83,8 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened."""
+def sync_folder(folder: Path) -> None:
+    """Make renames themselves durable, where the system lets a folder be opened."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -19,6 +19,7 @@ from .progress import Advance, nobody
 from .shard_format import SPLITS
 
 UNIT_BYTES = 32 << 20
+BUFFER = 1 << 18  # of the file at once: documents are longer than the system's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,11 @@ def plan_units(path: Path, validation: int, unit_bytes: int = UNIT_BYTES, advanc
             units.append(Unit(len(units), split, begin, at, first_line, documents))
         begin, first_line, documents = at, line + 1, 0
 
-    with path.open("rb") as file:
-        if not is_lines(path):
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            size = path.stat().st_size
-            return Plan(sha256, size, [Unit(0, SPLITS[int(validation < 1)], 0, size, 1, 1)])
+    if not is_lines(path):
+        with path.open("rb") as whole:
+            sha256, size = hashlib.file_digest(whole, "sha256").hexdigest(), path.stat().st_size
+        return Plan(sha256, size, [Unit(0, SPLITS[int(validation < 1)], 0, size, 1, 1)])
+    with path.open("rb", BUFFER) as file:
         while data := file.readline(LONGEST_LINE + 1):
             if len(data) > LONGEST_LINE:
                 raise VocabError(f"{path}:{line + 1}: a line above {LONGEST_LINE:,} bytes; wanted one document a line.")
@@ -94,12 +95,12 @@ def read_unit(path: Path, unit: Unit, shown: Path) -> Iterator[Document]:
     if not is_lines(path):
         yield from read_documents(path)
         return
-    with path.open("rb") as file:
+    with path.open("rb", BUFFER) as file:
         file.seek(unit.begin)
-        number = unit.line - 1
-        while file.tell() < unit.end:
+        number, at = unit.line - 1, unit.begin
+        while at < unit.end and (line := file.readline()):
             number += 1
-            line = file.readline()
+            at += len(line)
             if not line.isspace():
                 yield parse_line(line, number, shown)
 

@@ -78,7 +78,7 @@ class ShardStream:
     @staticmethod
     def _write(path: Path, values: np.ndarray) -> str:
         digest = hashlib.sha256()
-        with aside(path) as file:
+        with aside(path, settled=False) as file:  # before the manifest
             for part in (header(len(values)), values.data):
                 file.write(part)
                 digest.update(part)

@@ -87,7 +87,7 @@ def encode_unit(job: Job, advance: Advance = nobody) -> int:
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
     )
-    write_bytes(place, data)
+    write_bytes(place, data, settled=False)  # with the JSON beside it
     write_json(place.with_suffix(".json"), asdict(part))
     return job.unit.index
 

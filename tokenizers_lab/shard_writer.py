@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .aside import alone_in, write_bytes, write_json
+from .aside import alone_in, sync_folder, write_bytes, write_json
 from .builders import TABLE, open_vocabulary
 from .corpus import read_corpus
 from .document import COLUMN
@@ -125,8 +125,9 @@ def write_shards(
         for stale in out.glob("fineweb_*"):
             if stale.name not in {file.name for file in written}:
                 stale.unlink()
-        write_bytes(out / spec.file, file_bytes)
-        write_bytes(out / TABLE, tokenizer.table.to_npz())
+        write_bytes(out / spec.file, file_bytes, settled=False)
+        write_bytes(out / TABLE, tokenizer.table.to_npz(), settled=False)
+        sync_folder(out)  # the manifest says that all of it is there
         manifest = _manifest(spec, tokenizer.bos, source, whole, written)
         write_json(out / "manifest.json", manifest)
         shutil.rmtree(units)
