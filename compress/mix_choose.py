@@ -11,7 +11,7 @@ import numpy as np
 from .mix_plan import LARGEST, Copies, Plan, quarter_power
 from .trellis import walk_trellis
 
-RIDGES = (16, 64, 256)
+RIDGES = (256, 64, 16)  # the surest first: where one pays less than the one before, so will the next
 SURE = 3.0  # standard deviations by which integers must follow a trellis, to be taken for its own
 NONE = (1, False)  # no trellis
 
@@ -64,13 +64,16 @@ def best_ridge(q: np.ndarray, m: int) -> tuple[float, float]:
     x = q.astype(np.float64)
     x /= np.sqrt(np.square(x).mean(1, keepdims=True)) + 0.3
     x /= np.sqrt(np.square(x).mean(0)) + 1e-3
-    best = (0.004 * q.size, 0.0)
+    best, last = (0.004 * q.size, 0.0), 0.0
     x = x[:: max(1, n // 4096)]
     weight = n / len(x)
     own = x.T @ x if d <= len(x) else x @ x.T
     for ridge in RIDGES:
         value = evidence(own, ridge, *x.shape) * weight
         best = max(best, (value, float(ridge)))
+        if value <= last:
+            break
+        last = value
     return best if best[1] else (0.0, 0.0)
 
 

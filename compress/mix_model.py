@@ -24,7 +24,8 @@ CLASSES = 10  # octaves of width
 PRIOR = (60, 300, 2800, 300, 36, 400, 200)  # weights of the shapes at first, of 4,096
 GUESSES = 4096  # of where a position within 2**18 may lie, so that few need a search
 SHIFT = BITS - 12
-EVERY = 256  # steps at first in which all integers vote on the shapes; later those of every fourth
+EVERY = 256  # steps at first in which integers vote on the shapes; later those of every fourth
+VOTES = 1024  # of a step, or fewer than twice as many
 FIRST_ROWS = 8  # of the first batch
 MOST_ROWS = 1024  # of any batch
 
@@ -78,7 +79,8 @@ class Mixture:
             part = slice(a, a + lanes)
             self.code(k[part], middle[part], scale[part], kind[part], low, high)
         if self.steps < EVERY or not self.steps % 4:
-            self.vote(k, middle, scale, kind)
+            few = slice(None, None, 1 + q.size // VOTES)
+            self.vote(k[few], middle[few], scale[few], kind[few])
         self.steps += 1
         return k.reshape(q.shape)
 

@@ -31,7 +31,8 @@ class LaneWriter:
             x[twice] >>= 16
             words.append(x[full].astype(np.uint16))
             x[full] >>= 16
-            states[: len(start)] = (x // frequency << BITS) + x % frequency + start
+            whole = (x / frequency).astype(np.int64)  # exact: below 2^22, and at least 2^-18 from the next integer
+            states[: len(start)] = (whole << BITS) + x - whole * frequency + start
         head = states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :5].tobytes()
         return head + b"".join(w.astype("<u2").tobytes() for w in reversed(words))
 
