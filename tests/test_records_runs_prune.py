@@ -137,6 +137,38 @@ def test_two_prunings_at_once_share_the_work(lab: Lab) -> None:
     assert not stages(lab)
 
 
+def test_what_a_killed_pruning_left_is_swept_and_is_no_experiment(lab: Lab) -> None:
+    lab.recipe.write_text(SMALL)
+    lab.run()
+    old = age(lab, 40)
+    for gone in (lab.store / f".gone-{old.name}", lab.store / "stages/.gone-train-0123456789abcdef"):
+        gone.mkdir()
+        (gone / "run.json").write_text((old / "run.json").read_text())
+    assert document(prune(lab.store, keep=0, dry=True))["experiments"] == 1
+    assert document(prune(lab.store, keep=0))["experiments"] == 1
+    assert not [place for place in lab.store.rglob("*") if place.is_dir() and place.name != "stages"]
+
+
+def test_an_experiment_that_is_a_link_stays(lab: Lab) -> None:
+    lab.recipe.write_text(SMALL)
+    lab.run()
+    old = age(lab, 40)
+    elsewhere = lab.home / "bigger disk"
+    old.rename(elsewhere)
+    old.symlink_to(elsewhere)
+    before = stages(lab)
+    assert document(prune(lab.store, keep=0))["experiments"] == 0
+    assert (old / "run.json").is_file()
+    assert stages(lab) == before  # it needs them still
+
+
+def test_a_dry_run_writes_nothing(lab: Lab) -> None:
+    (lab.store / "stages/train-0123456789abcdef").mkdir(parents=True)
+    before = sorted(lab.store.rglob("*"))
+    assert document(prune(lab.store, dry=True))["stages"] == 1
+    assert sorted(lab.store.rglob("*")) == before
+
+
 def test_the_command_line(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     lab.recipe.write_text(RECIPE)
     for words, says in (

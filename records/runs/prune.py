@@ -51,15 +51,22 @@ def registering(root: Path, wait: Callable[[], None] = lambda: None) -> Iterator
         yield
 
 
+def is_held(lock: Path) -> bool:
+    """Whether somebody holds this lock file; one that is not there nobody holds, and it is not made."""
+    if not lock.exists():
+        return False
+    try:
+        with held(lock, refuse):
+            return False
+    except Busy:
+        return True
+    except PermissionError:  # a store that we may only read: nobody can be asked
+        return False
+
+
 def running(home: Path) -> bool:
     """Whether a process is at work on this experiment: each holds a lock file there, see experiment.py."""
-    for lock in home.glob(".running-*.lock"):
-        try:
-            with held(lock, refuse), suppress(PermissionError):  # a system that lets nobody remove what is open
-                lock.unlink(missing_ok=True)  # left by one that was killed
-        except Busy:
-            return True
-    return False
+    return any(is_held(lock) for lock in home.glob(".running-*.lock"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ def experiments_of(root: Path) -> list[Experiment]:
     """Every experiment of the store, the newest first. Raises RunError when one cannot be read: what it needs is then
     not known."""
     found = []
-    for file in root.glob("*/run.json"):
+    for file in root.glob("[!.]*/run.json"):
         said = read_json(file)
         rows = said.get("stages") if isinstance(said, dict) else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) and "folder" in row for row in rows):
@@ -105,23 +112,35 @@ def prune(root: Path, older: float | None = None, keep: int | None = None, dry: 
     """Remove what may go, or say what would. Returns a row a folder.
 
     older: seconds; keep: a number of experiments. An experiment goes when it is older than `older` and not among the
-    newest `keep`; without either only stages are removed. Raises RunError, OSError.
+    newest `keep`, but never one that is a link to another place; without either only stages are removed. Raises RunError, OSError.
     """
     if not root.is_dir():
         raise RunError(f"{root}: no such folder of runs. Make one with: pglab run RECIPE.toml")
     with nullcontext() if dry or not (root / "stages").is_dir() else registering(root):
+        if not dry:
+            sweep(root)
         known = experiments_of(root)
         old = known[keep or 0 :] if (older is not None or keep is not None) else []
         limit = time.time() - (older or 0.0)
-        going = [one for one in old if (older is None or one.when < limit) and not running(one.home)]
+        going = [
+            one
+            for one in old
+            if (older is None or one.when < limit) and not one.home.is_symlink() and not running(one.home)
+        ]
         needed = {name for one in known if one not in going for name in one.stages}
         rows = [row(one.home, "experiment", dry) for one in going]
         for folder in sorted((root / "stages").glob("*")):
-            if folder.name.startswith(GONE) and not dry:
-                shutil.rmtree(folder, ignore_errors=True)  # left by one that was killed
-            elif is_stage(folder) and folder.name not in needed:
+            if is_stage(folder) and folder.name not in needed:
                 rows.append(stage_row(folder, dry))
     return report_of(root, rows, len(known) - len(going), dry)
+
+
+def sweep(root: Path) -> None:
+    """Remove what a pruning that was killed had renamed already."""
+    for place in (root, root / "stages"):
+        for folder in place.glob(f"{GONE}*"):
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder)
 
 
 def is_stage(folder: Path) -> bool:
@@ -132,15 +151,17 @@ def is_stage(folder: Path) -> bool:
 def stage_row(folder: Path, dry: bool) -> dict[str, Any]:
     """Remove a stage that nobody holds."""
     lock = folder.parent / f".{folder.name}.lock"
+    kept = {"name": folder.name, "kind": "stage", "bytes": 0, "what": "kept: a command is at work in it"}
+    if dry:
+        return kept if is_held(lock) else row(folder, "stage", dry)
     try:
         with held(lock, refuse):
             made = row(folder, "stage", dry)
-            if not dry:
-                with suppress(PermissionError):  # a system that lets nobody remove what is open
-                    lock.unlink(missing_ok=True)
+            with suppress(PermissionError):  # a system that lets nobody remove what is open
+                lock.unlink(missing_ok=True)
             return made
     except Busy:
-        return {"name": folder.name, "kind": "stage", "bytes": 0, "what": "kept: a command is at work in it"}
+        return kept
 
 
 def row(folder: Path, kind: str, dry: bool) -> dict[str, Any]:
