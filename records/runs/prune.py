@@ -112,7 +112,8 @@ def prune(root: Path, older: float | None = None, keep: int | None = None, dry: 
     """Remove what may go, or say what would. Returns a row a folder.
 
     older: seconds; keep: a number of experiments. An experiment goes when it is older than `older` and not among the
-    newest `keep`, but never one that is a link to another place; without either only stages are removed. Raises RunError, OSError.
+    newest `keep`, but never one that is a link to another place; without either only stages are removed.
+    Raises RunError, OSError.
     """
     if not root.is_dir():
         raise RunError(f"{root}: no such folder of runs. Make one with: pglab run RECIPE.toml")
