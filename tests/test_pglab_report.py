@@ -23,6 +23,7 @@ from pglab_report_machine import as_csv, as_json
 from pglab_report_markdown import as_markdown
 from pglab_report_plot import as_svg
 from pglab_report_text import as_text
+from tests.contrast import contrast
 
 COLUMNS = [
     Column("name", "codec"),
@@ -188,15 +189,9 @@ def test_the_page_s_colours_have_contrast(scheme: int) -> None:
     light, dark = COLOUR_RULES.split("@media")
     colours = dict(re.findall(r"--(\w+): #([0-9a-f]{6})", (light, dark)[scheme]))
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
     for name in set(colours) - {"paper", "raised", "line"}:
         for ground in ("paper", "raised"):
-            high, low = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
-            assert (high + 0.05) / (low + 0.05) >= 4.5, f"{name} on {ground}"
+            assert contrast(colours[name], colours[ground]) >= 4.5, f"{name} on {ground}"
 
 
 @given(st.text(max_size=40))
