@@ -114,6 +114,7 @@ def test_parity_finds_every_form_near_and_a_broken_one_far(monkeypatch: pytest.M
     assert set(rows) >= {"ordinary", "by plain passes", "broken"}
     assert rows["ordinary"]["mean"] < 0.05
     assert rows["by plain passes"]["mean"] < 0.05
+    assert rows["by plain passes"]["later"] < 0.1 < rows["by plain passes"]["fell"]
     assert rows["broken"]["mean"] > 3 * rows["by plain passes"]["mean"]
 
 
