@@ -5,6 +5,9 @@ Each group remembers its full rate as `base_lr`; the schedule scales it. Gradien
 buffer, so that ranks exchange them in one call and setting them to zero is one fill.
 """
 
+import os
+from collections.abc import Callable
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -12,6 +15,7 @@ from torch import Tensor
 from .config import RunConfig
 from .gpt import CONTROL_NAMES, GPT
 from .muon import NEWTON_SCHULZ, POLAR_EXPRESS, Muon
+from .shared_sum import shared_sum
 
 
 def make_optimisers(model: GPT, config: RunConfig, dtype: torch.dtype) -> tuple[torch.optim.Adam, Muon]:
@@ -44,6 +48,7 @@ class Gradients:
 
     def __init__(self, params: list[Tensor]) -> None:
         self.flat: dict[torch.dtype, Tensor] = {}
+        self.sums: dict[torch.dtype, Callable[[Tensor], object]] = {}  # over ranks, in place
         for dtype in {p.dtype for p in params}:
             own = [p for p in params if p.dtype == dtype]
             self.flat[dtype] = torch.zeros(sum(p.numel() for p in own), dtype=dtype, device=own[0].device)
@@ -59,5 +64,7 @@ class Gradients:
         """The mean over all ranks, equal to the bit on each."""
         if world > 1:
             for dtype in sorted(self.flat, key=str):
-                dist.all_reduce(self.flat[dtype])
+                if dtype not in self.sums:
+                    self.sums[dtype] = shared_sum(self.flat[dtype], os.environ) or dist.all_reduce
+                self.sums[dtype](self.flat[dtype])
                 self.flat[dtype].div_(world)

@@ -25,6 +25,7 @@ RANK_PROGRAM = """
 import json, os, sys
 from pathlib import Path
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 from model.checkpoint import state_tensors
 from model.config import RunConfig, with_values
@@ -40,6 +41,7 @@ for step in range(6):
     training.move(step, 1.0)
     losses.append([row[0] for row in ranks.gather([float(loss)])])
 save_file(state_tensors(training.model, training.adam, training.muon), Path(sys.argv[2]) / f"{ranks.rank}.safetensors")
+assert (training.gradients.sums[torch.float32] is not dist.all_reduce) == bool(os.environ["LOCAL_WORLD_SIZE"])
 print(json.dumps(losses))
 """
 
@@ -49,14 +51,18 @@ def shards(tmp_path: Path) -> Path:
     return write_tiny_shards(tmp_path / "shards")
 
 
-@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
-def test_ranks_are_equal_to_the_bit_and_to_one_process(tmp_path: Path, shards: Path, world: int) -> None:
+@pytest.mark.parametrize(
+    ("world", "local"),  # on one machine, as torchrun says it, sums go through memory; else over gloo
+    [(2, "2"), pytest.param(3, "", marks=pytest.mark.slow), pytest.param(4, "4", marks=pytest.mark.slow)],
+)
+def test_ranks_are_equal_to_the_bit_and_to_one_process(tmp_path: Path, shards: Path, world: int, local: str) -> None:
     shape = {"micro_batches": 12, "train_batch_tokens": 96}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     settings = json.dumps({**TINY, **shape, "data_path": str(shards)})
     together = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    together["LOCAL_WORLD_SIZE"] = local
     command = [sys.executable, "-c", RANK_PROGRAM, settings, str(tmp_path)]
     children = [
         subprocess.Popen(command, env={**os.environ, **together, "RANK": str(r)}, cwd=ROOT, stdout=subprocess.PIPE)
