@@ -173,7 +173,7 @@ def none_left_out(case: Case) -> Iterator[Finding]:
     others = [run.name for run in case.runs if id(run) not in used and run.finals]
     if others and case.supporting:
         yield say.unchecked(
-            f"no part in the claim has {many(len(others), 'run')} in the folder", where=", ".join(others[:6])
+            f"{many(len(others), 'run')} in the folder without a part in the claim", where=", ".join(others[:6])
         )
     elif not missing and not disclosed:
         yield (
