@@ -49,7 +49,7 @@ def tree() -> str:
     made = []
     for name, words, inside, home in parts:
         lines = [f"{p.relative_to(home).as_posix():28}{first_words(p)}".rstrip() for p in inside]
-        head = f"<details><summary><b>{name}</b> {html.escape(words, quote=False)}, {len(inside)} files</summary>"
+        head = f"<details><summary><b>{name}</b> {html.escape(words, quote=False)}</summary>"
         made.append("\n".join([head, "", "```text", *lines, "```", "", "</details>"]))
     return "\n".join(made) + "\n"
 
