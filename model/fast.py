@@ -64,7 +64,7 @@ class FastGPT(GPT):
 
     def head_matrix(self) -> Tensor:
         """`(V, C)`."""
-        return self.tok_emb.weight if self.lm_head is None else self.lm_head.weight
+        return self.tok_emb.weight if self.lm_head is None else self.lm_head.matrix()
 
     def climbed(self, ids: Tensor, low: torch.dtype, block_of: Callable[..., Tensor]) -> Tensor:
         """What the head reads, `(B * T, C)`, with matrix products in the dtype `low`; `block_of` does one block."""

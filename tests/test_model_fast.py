@@ -8,6 +8,7 @@ import model.fast_head as fast_head
 from model.config import RunConfig
 from model.fast import FastGPT, gpt_for
 from model.gpt import GPT
+from model.rounding import Grid, seen_through
 
 TINY = {"vocab_size": 37, "num_layers": 5, "model_dim": 24, "num_heads": 6, "num_kv_heads": 2, "mlp_mult": 3}
 SHAPES = {
@@ -162,3 +163,16 @@ def test_the_fast_model_is_chosen_only_where_it_is_known_to_be_right() -> None:
     assert type(gpt_for(config, cuda, torch.float32)) is GPT
     assert type(gpt_for(RunConfig(**TINY, logit_softcap=41.0), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
     assert type(gpt_for(RunConfig(**TINY, compile="on"), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
+
+
+def test_rounded_matrices_are_seen_in_the_untied_head_too() -> None:
+    """With QAT every product sees the weights as the codec will keep them, the head's among them."""
+    plain, fast, x, y = pair(TINY | {"tie_embeddings": False}, torch.float64)
+    grid = Grid(4, 0.0)
+    with seen_through(plain, grid.rounded), seen_through(fast, grid.rounded):
+        (loss, wanted), (found_loss, found) = gradients(plain, x, y), gradients(fast, x, y)
+        with torch.no_grad():
+            torch.testing.assert_close(fast.nats(x, y), plain.nats(x, y), rtol=1e-12, atol=1e-12)
+    assert found_loss == pytest.approx(loss, rel=1e-13)
+    for name, grad in wanted.items():
+        torch.testing.assert_close(found[name], grad, rtol=1e-9, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}")
