@@ -11,7 +11,7 @@ from .mix_choose import NONE, find_copies, find_trellis, likely_plans
 from .mix_lanes import lane_count
 from .mix_model import Mixture, code_block
 from .mix_plan import matrix_shape, quarter_power
-from .mix_writer import LaneWriter, copies_bytes, plan_bytes
+from .mix_writer import LaneWriter, WritingMixture, copies_bytes, plan_bytes
 from .stage import Coder
 
 SIDE_BY_SIDE = 8  # matrices of a block
@@ -44,7 +44,7 @@ def mix(arrays: list[np.ndarray], states: int = 1) -> bytes:
         find_trellis(m, states if m.shape[:1] == a.shape[:1] else 1) for m, a in zip(matrices, arrays, strict=True)
     ]
     writer = LaneWriter(lane_count(sum(a.size for a in matrices)))
-    model, text, at = Mixture(writer), b"", 0
+    model, text, at = WritingMixture(writer), b"", 0
     while at < len(matrices):
         first = matrices[at]
         copies = find_copies(first)

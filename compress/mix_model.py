@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .mix_lanes import BITS, TOTAL, LaneReader
+from .mix_lanes import BITS, TOTAL
 from .mix_regress import STEPS, coefficients, normalised
 from .mix_tables import FULL, REACH, shape_tables, width_tables
 from .trellis import next_states
@@ -69,11 +69,8 @@ class Mixture:
         if self.steps >= self.due:
             self.mix()
         level = np.searchsorted(self.bounds, size.ravel())
-        scale, kind, middle = (
-            self.inverse[level],
-            np.minimum(level // 12, CLASSES - 1),
-            centre.ravel() + 0.5 - odd.ravel() / 2,
-        )
+        scale, kind = self.inverse[level], np.minimum(level // 12, CLASSES - 1)
+        middle = centre.ravel() + 0.5 - odd.ravel() / 2
         k, lanes = q.ravel().astype(np.int64), self.coder.lanes
         for a in range(0, q.size, lanes):
             part = slice(a, a + lanes)
@@ -84,32 +81,31 @@ class Mixture:
         self.steps += 1
         return k.reshape(q.shape)
 
-    def code(self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, kind: np.ndarray, low: int, high: int) -> None:
-        """`step` for at most one integer a lane; `k` is filled in when decoding."""
+    def ends(
+        self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, base: np.ndarray, low: int, high: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where integers start and end within 2**18; base: where their class's table has its middle."""
         room, table = TOTAL - (high - low + 1), self.mixed.reshape(-1)
+        start = table[places(k, middle, scale) + base]
+        end = table[places(k + 1, middle, scale) + base]
+        start[k == low] = 0
+        end[k == high] = FULL
+        return (start * room >> 30) + k - low, (end * room >> 30) + k - (low - 1)
+
+    def code(self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, kind: np.ndarray, low: int, high: int) -> None:
+        """`step` for at most one integer a lane: fills in `k`. The writer has its own."""
         base = kind * (2 * REACH + 1) + REACH
-
-        def ends(k: np.ndarray, to: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            start = table[places(k, middle[to], scale[to]) + base[to]]
-            end = table[places(k + 1, middle[to], scale[to]) + base[to]]
-            start[k == low] = 0
-            end[k == high] = FULL
-            return (start * room >> 30) + k - low, (end * room >> 30) + k - (low - 1)
-
-        if not isinstance(self.coder, LaneReader):
-            start, end = ends(k, slice(None))
-            self.coder.keep(start, end - start)
-            return
         wanted = self.coder.peek(len(k))
         at = self.guess[kind * GUESSES + (wanted >> SHIFT)]
         np.clip(np.floor(at / scale + middle), low, high, out=k, casting="unsafe")
-        start, end = ends(k, slice(None))
+        start, end = self.ends(k, middle, scale, base, low, high)
         wrong = np.flatnonzero((wanted < start) | (wanted >= end))
         if len(wrong):  # search once, then go step by step
-            at = np.searchsorted(self.flat, (wanted[wrong] * FULL // room).clip(0, FULL - 1) + (kind[wrong] << 31))
+            aim = wanted[wrong] * FULL // (TOTAL - (high - low + 1))
+            at = np.searchsorted(self.flat, aim.clip(0, FULL - 1) + (kind[wrong] << 31))
             k[wrong] = np.clip(np.floor((at - base[wrong]) / scale[wrong] + middle[wrong]), low, high)
         while len(wrong):
-            start[wrong], end[wrong] = ends(k[wrong], wrong)
+            start[wrong], end[wrong] = self.ends(k[wrong], middle[wrong], scale[wrong], base[wrong], low, high)
             off = (wanted[wrong] >= end[wrong]).astype(np.int64) - (wanted[wrong] < start[wrong])
             k[wrong] += off
             wrong = wrong[off != 0]

@@ -6,7 +6,9 @@ A range coder of this kind works like a stack, so the encoder keeps all that the
 import numpy as np
 
 from .mix_lanes import BITS, LEAST
+from .mix_model import Mixture
 from .mix_plan import Copies, Plan
+from .mix_tables import REACH
 
 
 class LaneWriter:
@@ -35,6 +37,14 @@ class LaneWriter:
             states[: len(start)] = (whole << BITS) + x - whole * frequency + start
         head = states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :5].tobytes()
         return head + b"".join(w.astype("<u2").tobytes() for w in reversed(words))
+
+
+class WritingMixture(Mixture):
+    """The model that tells a `LaneWriter` what each integer is, instead of asking a reader."""
+
+    def code(self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, kind: np.ndarray, low: int, high: int) -> None:
+        start, end = self.ends(k, middle, scale, kind * (2 * REACH + 1) + REACH, low, high)
+        self.coder.keep(start, end - start)
 
 
 def plan_bytes(plan: Plan) -> bytes:

@@ -15,11 +15,11 @@ from compress.mix_choose import find_copies, find_trellis, likely_plans
 from compress.mix_coder import Mix, mix
 from compress.mix_decode import unmix
 from compress.mix_lanes import BITS, LEAST, TOTAL, LaneReader, lane_count
-from compress.mix_model import Mixture, code_block
+from compress.mix_model import code_block
 from compress.mix_plan import PlanReader, matrix_shape, quarter_power
 from compress.mix_regress import STEPS, coefficients, normalised, triangle_inverse
 from compress.mix_tables import FINE, FULL, REACH, SHAPES, bell_curve, shape_tables, width_tables
-from compress.mix_writer import LaneWriter, copies_bytes, plan_bytes
+from compress.mix_writer import LaneWriter, WritingMixture, copies_bytes, plan_bytes
 from compress.stage import Parts
 from compress.trellis import next_states, walk_trellis
 from compress.trellis_search import fast_path
@@ -226,7 +226,7 @@ def test_lane_counts() -> None:
 def test_written_size_is_what_the_model_says() -> None:
     writer = LaneWriter(16)
     q = hilly(64, 48, 2)[None]
-    code_block(Mixture(writer), q.copy(), likely_plans(q)[0])
+    code_block(WritingMixture(writer), q.copy(), likely_plans(q)[0])
     bits = sum(float(-np.log2(f / TOTAL).sum()) for _, f in writer.kept)
     assert 0 <= 8 * len(writer.finish()) - bits < 16 * 40
 
