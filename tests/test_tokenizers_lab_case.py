@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenizers_lab import case_bytes, case_level, caseops
-from tokenizers_lab.builders import KINDS, open_vocabulary, train_vocabulary
+from tokenizers_lab.builders import COMPOSED, KINDS, open_vocabulary, train_vocabulary
 from tokenizers_lab.byte_counts import byte_lengths
 from tokenizers_lab.errors import VocabError
 
@@ -186,3 +186,18 @@ def test_real_web_text_comes_back(real_data):
 @given(st.lists(st.text(st.sampled_from("aZ b\0\n\ue001é"), max_size=12), max_size=9))
 def test_many_texts_are_transformed_as_each_alone(texts):
     assert caseops.encode_all(texts) == [caseops.encode(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if "unigram" in kind else []) for kind in COMPOSED]
+)
+def test_the_transform_stands_before_every_sentencepiece_kind(small_lab, tmp_path, hostile, kind):
+    spec = train_vocabulary(kind, small_lab / "corpus/docs.jsonl", 400, tmp_path / "v")
+    tokenizer = open_vocabulary(tmp_path / "v")[1]
+    assert spec.lossless == ("exact" if "lossless" in kind else "lossy")
+    told = [*hostile, "The NASA iPhone\ue001 ▁ <s>", ""]
+    encoded = tokenizer.encode_batch(told)
+    kept = [text for text, size in zip(told, np.diff(encoded.offsets), strict=True) if size]
+    assert byte_lengths(tokenizer, encoded, told).sum() == sum(len(text.encode()) for text in kept)
+    if spec.lossless == "exact":
+        assert [tokenizer.decode(encoded.document(i)) for i in range(len(told))] == told

@@ -123,16 +123,20 @@ def _open_case_level(data: bytes, where: str) -> Tokenizer:
     return CaseLevelTokenizer(data, where)
 
 
-def _train_caseops(texts: Iterable[str], size: int) -> bytes:
-    from . import caseops, train_spm
+def _caseops(preset: str, line: str) -> Kind:
+    """A SentencePiece kind that reads CaseOps."""
 
-    return train_spm.train(map(caseops.encode, texts), size, _caseops_options())
+    def options() -> dict[str, Any]:
+        from . import caseops, train_spm
 
+        return {**getattr(train_spm, preset), "user_defined_symbols": list(caseops.OPERATORS)}
 
-def _caseops_options() -> dict[str, Any]:
-    from . import caseops, train_spm
+    def train(texts: Iterable[str], size: int) -> bytes:
+        from . import caseops, train_spm
 
-    return {**train_spm.CHALLENGE, "user_defined_symbols": list(caseops.OPERATORS)}
+        return train_spm.train(map(caseops.encode, texts), size, options())
+
+    return Kind(MODEL, line, options, train, _open_caseops)
 
 
 def _open_caseops(data: bytes, where: str) -> Tokenizer:
@@ -185,13 +189,7 @@ KINDS: dict[str, Kind] = {
         _open_case_level,
         _cut_bpe_case,
     ),
-    "sp_bpe_caseops": Kind(
-        MODEL,
-        "SentencePiece BPE on CaseOps text, as the records have it",
-        _caseops_options,
-        _train_caseops,
-        _open_caseops,
-    ),
+    "sp_bpe_caseops": _caseops("CHALLENGE", "SentencePiece BPE on CaseOps text, as the records have it"),
     "bpe_split": _bpe_split(),
     "unigram": _over_bytes("unigram", "unigram over bytes, GPT-2 split; lossless"),
     "wordpiece": _over_bytes("wordpiece", "tokens of bpe, always the longest that fits; lossless"),
@@ -204,17 +202,17 @@ KINDS: dict[str, Kind] = {
 }
 
 
-OPENERS: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in KINDS.items()}}
-MAY_BE_FAST = (
-    "bpe",
-    "bpe_split",
-    "sp_bpe",
-    "sp_bpe_lossless",
-    "sp",
-    "hf",
-    "sp_bpe_caseops",
-    "sp_caseops",
-)  # see fast_engine.py
+COMPOSED: dict[str, Kind] = {  # the transform before the other SentencePiece kinds
+    f"{name}_caseops": _caseops(preset, f"{KINDS[name].line}, on CaseOps text")
+    for name, preset in (
+        ("sp_bpe_lossless", "LOSSLESS"),
+        ("sp_unigram", "UNIGRAM"),
+        ("sp_unigram_lossless", "UNIGRAM_LOSSLESS"),
+    )
+}
+EVERY = {**KINDS, **COMPOSED}
+OPENERS: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in EVERY.items()}}
+MAY_BE_FAST = ("bpe", "bpe_split", "sp_bpe", "sp_bpe_lossless", "sp", "hf")  # and all of CaseOps, see fast_engine.py
 
 
 def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
@@ -240,9 +238,9 @@ def train_vocabulary(
 
     Raises VocabError for an unknown kind, documents or sizes that do not do.
     """
-    builder = KINDS.get(kind)
+    builder = EVERY.get(kind)
     if builder is None:
-        raise VocabError(f"kind {kind!r} is not known; wanted one of {', '.join(KINDS)}.")
+        raise VocabError(f"kind {kind!r} is not known; wanted one of {', '.join(EVERY)}.")
     if split:
         if kind != "bpe_split":
             raise VocabError(f"--split {split!r:.40}: {kind} has its own. Train bpe_split, or leave --split out.")
@@ -271,7 +269,7 @@ def train_vocabulary(
 def cut_vocabulary(folder: Path, size: int, out: Path) -> Spec:
     """Write `out` as training the kind of `folder` at a smaller size would have; no text is read. Raises VocabError."""
     spec, _, data = open_vocabulary(folder)
-    builder = KINDS.get(spec.kind)
+    builder = EVERY.get(spec.kind)
     if builder is None or builder.cut is None or size > spec.size:
         raise VocabError(
             f"{folder}: {spec.kind}, {spec.size:,} ids, cannot be cut to {size:,}; wanted a nested kind "
@@ -306,11 +304,11 @@ def open_vocabulary(folder: Path) -> tuple[Spec, Tokenizer, bytes]:
     tokenizer = OPENERS[spec.kind](data, str(path))
     if tokenizer.size != spec.size:
         raise VocabError(f"{path}: {tokenizer.size:,} ids, spec.json says {spec.size:,}. Train or import it again.")
-    return spec, _fast(spec, tokenizer, data) if spec.kind in MAY_BE_FAST else tokenizer, data
+    return spec, _fast(spec, tokenizer, data), data
 
 
 def _fast(spec: Spec, tokenizer: Tokenizer, data: bytes) -> Tokenizer:
-    """The tokenizer with a fast encoder in front.
+    """The tokenizer with a fast encoder in front, where there may be one.
 
     CaseOps operators are user-defined symbols, which gigatoken cuts at in another way; it gets them as ordinary pieces
     where each is one character. Where one is not, sentencepiece encodes alone.
@@ -318,6 +316,8 @@ def _fast(spec: Spec, tokenizer: Tokenizer, data: bytes) -> Tokenizer:
     from . import caseops
     from .text_cut import BEFORE_WORD, CUT
 
+    if not (spec.kind in MAY_BE_FAST or spec.kind.endswith("caseops")):
+        return tokenizer
     if spec.kind in ("bpe", "bpe_split"):
         return FastTokenizer(tokenizer, data, spec.name, None, Cuts(CUT) if spec.kind == "bpe" else None, tagged)
     cuts = Cuts(BEFORE_WORD, "a") if getattr(tokenizer, "divides", False) else None

@@ -85,8 +85,8 @@ def vocab_train(
     Parameters
     ----------
     kind: str
-        bytes, bpe, bpe_split, bpe_case, unigram, wordpiece(_pruned), superword, sp_bpe(_lossless), sp_bpe_caseops,
-        sp_unigram(_lossless).
+        bytes, bpe, bpe_split, bpe_case, unigram, wordpiece(_pruned), superword, sp_bpe(_lossless),
+        sp_unigram(_lossless); the last four also with _caseops behind their names.
     out: Path
         Folder for spec.json, the tokenizer file and token_table.npz.
     docs: Path

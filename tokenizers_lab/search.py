@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from .builders import KINDS, cut_vocabulary, train_vocabulary, training_documents
+from .builders import EVERY, cut_vocabulary, train_vocabulary, training_documents
 from .errors import VocabError
 from .progress import Advance, bytes_bar, nobody
 from .spec import Spec, read_spec
@@ -61,9 +61,9 @@ def train_all(
     executor: Executor | None = None,
 ) -> list[Path]:
     """Folders of every kind at every size, in the order of the kinds and then of size. Raises VocabError."""
-    unknown = [kind for kind in kinds if kind not in KINDS]
+    unknown = [kind for kind in kinds if kind not in EVERY]
     if unknown or not kinds or not sizes:
-        raise VocabError(f"--kinds {' '.join(unknown) or 'none'}: wanted some of {', '.join(KINDS)}, and --sizes.")
+        raise VocabError(f"--kinds {' '.join(unknown) or 'none'}: wanted some of {', '.join(EVERY)}, and --sizes.")
     if min(sizes) < 260 or max(sizes) > 1 << 16:
         raise VocabError(f"--sizes {min(sizes):,} to {max(sizes):,}: wanted 260 to 65,536 ids.")
     text = training_hash(docs)
@@ -73,7 +73,7 @@ def train_all(
             if not _there(out / f"{kind}{size}", kind, size, text):
                 say(f"training {kind}{size}")
     if executor is None:
-        trainings = sum(1 if KINDS[kind].cut else len(some) for kind, some in wanted.items())
+        trainings = sum(1 if EVERY[kind].cut else len(some) for kind, some in wanted.items())
         with bytes_bar("training", trainings * docs.stat().st_size) as advance:
             for kind, some in wanted.items():
                 train_kind(kind, some, docs, out, text, advance)
@@ -89,7 +89,7 @@ def train_kind(kind: str, sizes: Sequence[int], docs: Path, out: Path, text: str
     missing = [size for size in sizes if not _there(folders[size], kind, size, text)]
     if not missing:
         return
-    if KINDS[kind].cut is None:
+    if EVERY[kind].cut is None:
         for size in missing:
             train_vocabulary(kind, docs, size, folders[size], advance=advance)
         return
@@ -116,4 +116,4 @@ def _there(folder: Path, kind: str, size: int, text: str) -> bool:
     except VocabError:
         return False
     same_text = kind == "bytes" or spec.trained_on.get("sha256") == text
-    return spec.kind == kind and spec.options == KINDS[kind].options() and spec.size <= size and same_text
+    return spec.kind == kind and spec.options == EVERY[kind].options() and spec.size <= size and same_text
