@@ -47,7 +47,7 @@ def pack_bits(name: str, q: np.ndarray) -> bytes:
     n = bits_of(name)
     if q.size and (q.min() < -(1 << (n - 1)) or q.max() >= 1 << (n - 1)):
         raise CodecError(f"{name} holds {n}-bit integers, met {q.min()} to {q.max()}. Choose a wider layout.")
-    grid = np.unpackbits((q + (1 << (n - 1))).astype(np.uint8)[:, None], axis=1)[:, 8 - n :]  # (count, n)
+    grid = np.unpackbits((q.astype(np.int16) + (1 << (n - 1))).astype(np.uint8)[:, None], axis=1)[:, 8 - n :]
     return np.packbits(grid.T if name.startswith("planes") else grid).tobytes()
 
 

@@ -146,6 +146,12 @@ def test_bits_are_known_by_hand() -> None:
     assert lay_out(["planes4"], [np.array([-8, 7, 0], np.int8)]) == bytes([0b0110_1001, 0b0010_0000])
 
 
+@pytest.mark.parametrize("layout", ["bits8", "planes8"])
+def test_eight_bits_hold_every_int8(layout: str) -> None:
+    every = [np.arange(-128, 128).astype(np.int8)]
+    assert np.array_equal(take_up([layout], lay_out([layout], every), specs_of(every))[0], every[0])
+
+
 def test_bits_refuse_wider_integers() -> None:
     with pytest.raises(CodecError, match="4-bit integers, met -9 to 0"):
         lay_out(["bits4"], [np.array([-9, 0], np.int8)])
