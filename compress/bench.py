@@ -22,6 +22,7 @@ from pglab_report import Ways, show
 from .bench_peers import PEERS, peer_row
 from .bench_report import bench_report
 from .container_write import quantize_all
+from .decoder_source import decoder_bytes
 from .errors import CodecError
 from .measure import measure_ptz, measure_recipe
 from .progress import progress
@@ -95,6 +96,9 @@ def bench_rows(
                 with keep.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps({"mark": mark, "quantizer": quantizer, "work": name, "row": held[name]}))
                     stream.write("\n")
+    for coder in (*GENERAL_CODERS, *OWN_CODERS):  # not as it was when the row was kept
+        recipe = parse_recipe(f"{'official' if quantizer == 'same' else quantizer}+{coder}")
+        held[f"{quantizer}+{coder}"]["decoder"] = decoder_bytes(recipe.needs())
     rows = [held[name] for name in work if held[name]]
     best = min((row["bytes"] for row in rows if "brotli" in row["recipe"]), default=0)
     for row in rows:
