@@ -15,7 +15,10 @@ from .mix_plan import PlanReader, matrix_shape
 
 
 def unmix(data: bytes, specs: Specs) -> list[np.ndarray]:
-    """int8 arrays of these shapes back from the coder's bytes. Raises CodecError, or zlib's error or ValueError for a forged plan."""
+    """int8 arrays of these shapes back from the coder's bytes.
+
+    Raises CodecError, or zlib's error or ValueError for a forged plan.
+    """
     if any(dtype != "int8" for dtype, _ in specs):
         raise CodecError("the mixing coder holds int8 only")
     shapes = [matrix_shape(shape) for _, shape in specs]
