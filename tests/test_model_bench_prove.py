@@ -56,5 +56,5 @@ def test_the_whole_bench_on_a_tiny_model(run: Path, capsys: pytest.CaptureFixtur
     assert {"zlib-9", "lzma-9"} <= {row["coder"] for row in found["sizes"]}
     assert abs(found["overhead"]["precision"]) < 1e-3
     assert "windows taken by steps, all equal" in found["notes"][0]
-    show(bench_prove.prove_report(found))
+    show(bench_prove.prove_report(found), Ways())
     assert "tokens a CPU second" in capsys.readouterr().out
