@@ -41,6 +41,12 @@ def test_hard_and_hostile_texts_get_the_reference_ids(fast, hostile):
     byte_lengths(fast, fast.encode_batch(HARD), HARD)
 
 
+def test_letters_that_only_one_of_them_knows_go_to_the_reference(fast):
+    texts = [f"\"{letter}'ll {letter}1{letter}a" for letter in "\u088f\u0cdc\ua7ce\ua7f1\U0001094d\U00016ea1\U0003347f"]
+    assert same(fast.encode_batch(texts), fast.reference.encode_batch(texts))
+    assert fast.state == "fast"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_text_gets_the_reference_ids(small_lab, kind, monkeypatch):
     monkeypatch.setattr(fast_engine, "WORTH", -1)

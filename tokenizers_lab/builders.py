@@ -16,7 +16,7 @@ from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
 from .fast_engine import Cuts, FastTokenizer
-from .fast_odd import tagged
+from .fast_odd import odd_plain
 from .importers import IMPORTED
 from .progress import Advance, nobody
 from .spec import Spec, read_spec
@@ -217,6 +217,8 @@ MAY_BE_FAST = ("bpe", "bpe_split", "sp_bpe", "sp_bpe_lossless", "sp", "hf")  # a
 
 def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
     """The texts behind the validation documents, whose count is `skip`, or stands in the corpus.json beside `docs`."""
+    if skip is not None and not 0 <= skip < 1 << 62:
+        raise VocabError(f"--skip-documents {skip}: wanted 0 or more documents.")
     if skip is None:
         corpus = read_corpus(docs)
         skip = corpus.validation_documents if corpus else 0
@@ -319,7 +321,7 @@ def _fast(spec: Spec, tokenizer: Tokenizer, data: bytes) -> Tokenizer:
     if not (spec.kind in MAY_BE_FAST or spec.kind.endswith("caseops")):
         return tokenizer
     if spec.kind in ("bpe", "bpe_split"):
-        return FastTokenizer(tokenizer, data, spec.name, None, Cuts(CUT) if spec.kind == "bpe" else None, tagged)
+        return FastTokenizer(tokenizer, data, spec.name, None, Cuts(CUT) if spec.kind == "bpe" else None, odd_plain)
     cuts = Cuts(BEFORE_WORD, "a") if getattr(tokenizer, "divides", False) else None
     if not spec.kind.endswith("caseops"):
         return FastTokenizer(tokenizer, data, spec.name, None, cuts)

@@ -221,6 +221,7 @@ def vocab_search(
     bits: int = 6,
     artifact: int = 16_000_000,
     dask: str | None = None,
+    report: list[Path] | None = None,
     json: bool = False,
     quiet: bool = False,
 ) -> int:
@@ -246,6 +247,8 @@ def vocab_search(
         Bytes out of which the embedding is paid.
     dask: str
         Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
+    report: list[Path]
+        Write the report to FILE too: .txt, .json, .csv, .md, .html or .svg; may be repeated. OUT has its own.
     json: bool
         Print the scores and the names on the front as JSON.
     quiet: bool
@@ -287,4 +290,5 @@ def vocab_search(
             executor,
         )
     files = tuple(out / name for name in ("report.html", "report.json", "report.csv", "report.md", "front.svg"))
-    return show(report_of(found, front(found.rows, found.documents)), Ways(json=json, quiet=quiet, out=files))
+    ways = Ways(json=json, quiet=quiet, out=(*files, *(report or ())))
+    return show(report_of(found, front(found.rows, found.documents)), ways)

@@ -6,7 +6,8 @@ character that NFKC replaces: it looks for replacements in whole clusters of les
 behind the first one found, so the vowel sign of an Arabic presentation form is lost.
 
 Found by giving both every character in three contexts, every key of the normaliser's table (225,262), and every
-character before each sort of mark. Without a normaliser only the first of it remains.
+character before each sort of mark. Without a normaliser the strings remain, and letters that only gigatoken's younger
+Unicode knows, where a split asks for letters.
 """
 
 import re
@@ -25,18 +26,25 @@ _MARKS = (
 )
 _SHORT_MARKS = "\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u074a\u07a6-\u07ff"  # two bytes each
 MARKS = re.compile(f"[{_COMPOSED}]|[{_SHORT}][{_MARKS}]|[\u0800-\uffff][{_SHORT_MARKS}]")
+NEW = re.compile(  # letters, marks and numbers of Unicode 17, which split words for one of them
+    "[\u088f\u0c5c\u0cdc\ua7ce-\ua7d4\ua7f1\U00010940-\U0001095f\U00010ec0-\U00010eff\U00011db0-\U00011dff"
+    "\U00016ea0-\U00016eff\U00016ff0-\U00016fff\U000187f8-\U000187ff\U00018d00-\U00018dff\U0001e6c0-\U0001e6ff"
+    "\U0002b73a-\U0002b73f\U0002cea2-\U0002cead\U000323b0-\U0003347f]"
+)
 _ASCII = bytes(range(128))
 
 
-def tagged(text: str) -> bool:
-    """Whether a text holds a string like `<s>`: what is odd for a vocabulary without a normaliser."""
-    return "<" in text and TAGS.search(text) is not None
+def _beyond_ascii(text: str) -> str:
+    return text.encode("utf-8").translate(None, _ASCII).decode("utf-8")
+
+
+def odd_plain(text: str) -> bool:
+    """Whether a text is odd for a vocabulary without a normaliser."""
+    if "<" in text and TAGS.search(text):
+        return True
+    return not text.isascii() and NEW.search(_beyond_ascii(text)) is not None
 
 
 def odd(text: str) -> bool:
     """Whether a text holds any of it; some that do not are called odd too."""
-    if tagged(text):
-        return True
-    if text.isascii():
-        return False
-    return MARKS.search(text.encode("utf-8").translate(None, _ASCII).decode("utf-8")) is not None
+    return odd_plain(text) or (not text.isascii() and MARKS.search(_beyond_ascii(text)) is not None)
