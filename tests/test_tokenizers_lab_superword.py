@@ -1,4 +1,4 @@
-"""Superwords against a plain re-merge by rank, against Hugging Face's own reading, and broken files."""
+"""Superwords against a plain re-merge by rank, and broken files."""
 
 import json
 import re
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tokenizers
 
 from tokenizers_lab.byte_level_file import byte_alphabet
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.speeches import python_topics
 from tokenizers_lab.tokenizer import SPECIAL_NAMES
-from tokenizers_lab.train_superword import LONGEST, SENTENCE, open_tokenizer, to_file, train
+from tokenizers_lab.train_superword import SENTENCE, open_tokenizer, to_file, train
 
 TEXT = [document.text for document in list(python_topics())[:25]]
 
@@ -78,27 +77,6 @@ def test_special_names_in_the_training_text_are_text() -> None:
         encoded = tokenizer.encode_batch([text])
         assert encoded.ids.min() >= len(SPECIAL_NAMES)
         assert tokenizer.decode(encoded.ids) == text
-
-
-def test_hugging_face_reads_the_file_as_we_do(file_bytes: bytes, hostile: tuple[str, ...]) -> None:
-    theirs, ours = tokenizers.Tokenizer.from_str(file_bytes.decode()), open_tokenizer(file_bytes, "x")
-    for text in hostile:
-        if not any(name in text for name in SPECIAL_NAMES):
-            ids = theirs.encode(text, add_special_tokens=False).ids
-            assert ids == ours.encode_batch([text]).ids.tolist()
-            assert theirs.decode(ids, skip_special_tokens=False) == text
-
-
-def test_a_long_document_is_cut_where_the_tokens_stay_the_same(
-    file_bytes: bytes, hostile: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenizer = open_tokenizer(file_bytes, "x")
-    texts = [*hostile, TEXT[0], "." * (3 * LONGEST) + "a.b..c\n\nd" * 200]
-    whole = tokenizer.encode_batch(texts)
-    monkeypatch.setattr("tokenizers_lab.byte_level.LONGEST", 3)
-    parts = tokenizer.encode_batch(texts)
-    assert np.array_equal(parts.ids, whole.ids)
-    assert np.array_equal(parts.offsets, whole.offsets)
 
 
 @pytest.mark.parametrize(("size", "texts"), [(100, TEXT), (70_000, TEXT), (60_000, TEXT), (300, []), (300, ["", " "])])

@@ -1,12 +1,10 @@
-"""Byte-level unigram against a slow Viterbi, against Hugging Face's own reading of the file, and broken files."""
+"""Byte-level unigram against a slow Viterbi, and broken files."""
 
 import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tokenizers
 
 from tests.test_tokenizers_lab_byte_level import words_of
 from tokenizers_lab.builders import training_documents
@@ -40,26 +38,6 @@ def test_every_word_is_cut_into_its_most_probable_pieces(file_bytes: bytes, host
         assert "".join(pieces[i][0] for i in ids) == "".join(words)
         wanted = sum(best_score(scores, word) for word in words)
         assert sum(pieces[i][1] for i in ids) == pytest.approx(wanted, rel=1e-9, abs=1e-6)
-
-
-def test_hugging_face_reads_the_file_as_we_do(file_bytes: bytes, hostile: tuple[str, ...]) -> None:
-    theirs, ours = tokenizers.Tokenizer.from_str(file_bytes.decode()), open_tokenizer(file_bytes, "x")
-    for text in hostile:
-        if not any(name in text for name in SPECIAL_NAMES):
-            ids = theirs.encode(text, add_special_tokens=False).ids
-            assert ids == ours.encode_batch([text]).ids.tolist()
-            assert theirs.decode(ids, skip_special_tokens=False) == text
-
-
-def test_a_long_document_is_cut_where_the_tokens_stay_the_same(
-    file_bytes: bytes, hostile: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenizer = open_tokenizer(file_bytes, "x")
-    whole = tokenizer.encode_batch(hostile)
-    monkeypatch.setattr("tokenizers_lab.byte_level.LONGEST", 3)
-    parts = tokenizer.encode_batch(hostile)
-    assert np.array_equal(parts.ids, whole.ids)
-    assert np.array_equal(parts.offsets, whole.offsets)
 
 
 def test_words_are_counted_as_they_are_split() -> None:
