@@ -1,4 +1,4 @@
-"""What every kind over bytes with a tokenizer.json must do: be read alike by Hugging Face, and cut long documents unseen."""
+"""What every kind over bytes must do: be read alike by Hugging Face, and cut long documents where nobody sees it."""
 
 from collections.abc import Callable
 from pathlib import Path
