@@ -7,7 +7,6 @@ request to stop) is shared before it is used, so that all ranks take the same st
 
 import os
 import signal
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -89,28 +88,26 @@ def open_ranks(config: RunConfig, environment: Mapping[str, str]) -> Ranks:
             torch.set_num_threads(1)  # several spin while they wait, and share this machine's cores badly
     if world > 1:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=world)
-    wish = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(config.precision)
-    dtype = wish or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    dtype = products_dtype(config, device)
     ranks = Ranks(rank, world, device, dtype)
-    if wish is None and device.type == "cpu":  # all ranks must agree, so the slowest has the word
-        pays = min(row[0] for row in ranks.gather([float(bfloat16_pays())])) > 0
+    if config.precision == "auto" and device.type == "cpu":  # all ranks must agree, so the slowest has the word
+        pays = min(row[0] for row in ranks.gather([float(dtype == torch.bfloat16)])) > 0
         ranks = Ranks(rank, world, device, torch.bfloat16 if pays else torch.float32)
     return ranks
 
 
-def bfloat16_pays() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices at least 1.5 times as fast as float32, by trying (some 30 ms)."""
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        a = torch.ones(256, 256, dtype=dtype)
-        a @ a  # the first call prepares the kernel
-        times = []
-        for _ in range(3):
-            begin = time.perf_counter()
-            a @ a
-            times.append(time.perf_counter() - begin)
-        seconds[dtype] = min(times)
-    return seconds[torch.bfloat16] * 1.5 < seconds[torch.float32]
+def products_dtype(config: RunConfig, device: torch.device) -> torch.dtype:
+    """The dtype of matrix products on that device: as configured, or by what the device has."""
+    wish = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(config.precision)
+    if wish is None:
+        wish = torch.bfloat16 if device.type == "cuda" or bfloat16_units() else torch.float32
+    return wish
+
+
+def bfloat16_units() -> bool:
+    """Whether this CPU says that it multiplies bfloat16 itself: the same answer however busy it is."""
+    has: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(has.get(name) is True for name in ("amx_bf16", "avx512_bf16"))
 
 
 class StopRequest:

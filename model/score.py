@@ -23,6 +23,7 @@ from .finish import score_words
 from .gpt import GPT
 from .loops import block_order
 from .methods import score_by_method
+from .ranks import products_dtype
 from .scoring import PLAIN, Scoring
 
 EVAL_TOKENS = {"cpu": 4096, "cuda": 65_536}  # scored in one pass
@@ -117,6 +118,8 @@ def score_artifact(artifact: Path, shards: Path, how: Scoring = PLAIN, tell: Tol
         text = first_targets(text, max(how.tokens, config.train_seq_len))
     if torch.cuda.is_available() and config.device != "cpu":
         model.to("cuda")
+    device = next(model.parameters()).device
+    model.compute_dtype = products_dtype(config, device)  # so that a run's own score comes out again
     begin = time.perf_counter()
-    sums, words = score_by_method(model, text, config, EVAL_TOKENS[next(model.parameters()).device.type], tell=tell)
+    sums, words = score_by_method(model, text, config, EVAL_TOKENS[device.type], tell=tell)
     return score_words(sums, words, artifact.name, time.perf_counter() - begin)

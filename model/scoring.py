@@ -20,6 +20,8 @@ class Scoring:
         Targets a window adds, for sliding and documents; 0 means half a sequence.
     rate
         Rate of gradient descent, for adapting; as configured if not given.
+    precision
+        Of matrix products: auto (as a run here would choose), float32 or bfloat16; as configured if not given.
     """
 
     length: int = 0
@@ -27,10 +29,13 @@ class Scoring:
     method: str = "sequential"
     stride: int = 0
     rate: float | None = None
+    precision: str = ""
 
     def changes(self) -> dict[str, object]:
         """The settings of the configuration that this one changes."""
         changes: dict[str, object] = {"eval_method": self.method, "eval_stride": self.stride}
+        if self.precision:
+            changes["precision"] = self.precision
         return changes if self.rate is None else changes | {"adapt_rate": self.rate}
 
 

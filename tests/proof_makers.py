@@ -12,14 +12,22 @@ from model.config import RunConfig, with_values
 from model.export import weights_out
 from model.gpt import GPT
 
-TOLD: dict[str, float] = {
+TOLD: dict[str, object] = {
     "train_seq_len": 32,
     "train_batch_tokens": 32,
     "micro_batches": 1,
     "model_dim": 32,
     "num_layers": 2,
+    "precision": "float32",
 }
-TOLD |= {"vocab_size": 260, "num_heads": 2, "num_kv_heads": 1, "adapt_windows": 1, "adapt_rate": 0.1}
+TOLD |= {
+    "vocab_size": 260,
+    "num_heads": 2,
+    "num_kv_heads": 1,
+    "adapt_windows": 1,
+    "adapt_rate": 0.1,
+    "precision": "float32",
+}
 
 
 WORDS = ("the", "quick", "brown", "fox", "é")

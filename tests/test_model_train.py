@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from model.errors import ModelError
 from model.evaluate import ScoreSums, read_validation, score_sequential
 from model.export import weights_in, weights_out
 from model.gpt import GPT, parameter_count
-from model.ranks import Ranks, StopRequest, bfloat16_pays, check_world, open_ranks, rank_numbers
+from model.ranks import Ranks, StopRequest, check_world, open_ranks, products_dtype, rank_numbers
 from model.rounding import codec_grid, matrices
 from model.score import load_model, score_artifact
 from model.scoring import Scoring
@@ -300,8 +301,27 @@ def test_the_parent_that_is_gone_is_a_wish_to_stop(monkeypatch: Any) -> None:
     assert request.check()
 
 
-def test_the_probe_answers() -> None:
-    assert bfloat16_pays() in (True, False)
+@pytest.mark.parametrize("units", ["amx_bf16", "avx512_bf16", ""])
+def test_precision_is_what_the_processor_says(shards: Path, units: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "cpu_name": "x", units: True})
+    config, cpu = tiny_config(shards, precision="auto"), torch.device("cpu")
+    assert products_dtype(config, cpu) == (torch.bfloat16 if units else torch.float32)
+    assert products_dtype(config, torch.device("cuda")) == torch.bfloat16
+    assert products_dtype(replace(config, precision="float32"), cpu) == torch.float32
+
+
+@pytest.mark.parametrize(("precision", "near"), [("float32", 1e-6), ("bfloat16", 5e-5)])
+def test_a_run_s_score_comes_out_again_in_its_precision(
+    tmp_path: Path, shards: Path, precision: str, near: float
+) -> None:
+    run_in(tmp_path / "run", tiny_config(shards, iterations=2, precision=precision))
+    score = json.loads((tmp_path / "run" / "score.json").read_text())
+    artifact = tmp_path / "run" / "final_model.pgc"
+    again = score_artifact(artifact, shards)  # other passes at a time, so bfloat16 sums round otherwise
+    assert again["nats"] == pytest.approx(score["nats"], rel=near)
+    assert again["nats"] == score_artifact(artifact, shards, Scoring(precision=precision))["nats"]
+    other = "bfloat16" if precision == "float32" else "float32"
+    assert score_artifact(artifact, shards, Scoring(precision=other))["nats"] != again["nats"]
 
 
 def test_the_baselines_size() -> None:

@@ -19,8 +19,10 @@ import model.scorer as scorer
 load = scorer.load_model
 def leaking(*given):
     made = load(*given)
-    hidden = made.hidden
-    made.hidden = lambda ids: hidden(ids) + 0.01 * made.tok_emb(F.pad(ids[:, 1:], (0, 1)))
+    climbed = made.climbed
+    def ahead(ids, *more):
+        return climbed(ids, *more) + 0.01 * made.tok_emb(F.pad(ids[:, 1:], (0, 1))).flatten(0, 1)
+    made.climbed = ahead
     return made
 if sys.argv[1] == "leaking":
     scorer.load_model = leaking

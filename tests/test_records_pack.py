@@ -202,4 +202,4 @@ def test_a_record_as_the_lab_makes_it_scores_alone(tmp_path, capsys):
     assert pglab.run([*line.split(), "--config", f"{train}/config.json"]) == 0
     told = json.loads(capsys.readouterr().out)["proof"]
     assert told["reproduced"]
-    assert told["bpb_raw"] == pytest.approx(score["bpb_raw"], abs=1e-9)
+    assert told["bpb_raw"] == pytest.approx(score["bpb_raw"], abs=1e-6)  # one by hand, one as written plainly
