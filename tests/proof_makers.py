@@ -13,22 +13,18 @@ from model.export import weights_out
 from model.gpt import GPT
 
 TOLD: dict[str, object] = {
+    "vocab_size": 260,
+    "model_dim": 32,
+    "num_layers": 2,
+    "num_heads": 2,
+    "num_kv_heads": 1,
     "train_seq_len": 32,
     "train_batch_tokens": 32,
     "micro_batches": 1,
-    "model_dim": 32,
-    "num_layers": 2,
-    "precision": "float32",
-}
-TOLD |= {
-    "vocab_size": 260,
-    "num_heads": 2,
-    "num_kv_heads": 1,
     "adapt_windows": 1,
     "adapt_rate": 0.1,
     "precision": "float32",
 }
-
 
 WORDS = ("the", "quick", "brown", "fox", "é")
 HARD_WORDS = ("the", "quick.", "Brown", "fox\n", "caf\u00e9", "\u2026", "of\ufb01ce", "a  b")  # lines, gaps, ligatures
