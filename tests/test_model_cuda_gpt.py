@@ -7,55 +7,33 @@ import pytest
 import torch
 
 import model.cuda_head as cuda_head
-from model.config import RunConfig
 from model.cuda_choice import by_heads
 from model.cuda_compiled import CompiledOps
 from model.cuda_gpt import CudaGPT
 from model.cuda_plain import PlainOps
 from model.gpt import GPT
+from tests.model_pairs import SHAPES as COMMON
+from tests.model_pairs import TINY, gradients, pair_of
 
-TINY = {"vocab_size": 37, "num_layers": 5, "model_dim": 24, "num_heads": 6, "num_kv_heads": 2, "mlp_mult": 3}
 SHAPES = {
-    "odd layers, groups of three": TINY,
-    "even layers, one kv head": TINY | {"num_layers": 2, "num_kv_heads": 1, "mlp_mult": 2},
-    "one layer, as many kv heads": TINY | {"num_layers": 1, "num_kv_heads": 6},
-    "untied": TINY | {"tie_embeddings": False},
-    "partial rotary, leaky, scaled by depth": TINY | {"rope_dims": 2, "relu_slope": 0.5, "depth_scale": True},
+    **COMMON,
     "parallel blocks": TINY | {"parallel_from": 3, "depth_scale": True},
     "heads with extras": TINY | {"exclusive_last": 2, "gate_width": 4, "value_residual": True, "depth_scale": True},
     "loops and smear": TINY
     | {"loop_repeats": 1, "loop_start": 1, "loop_end": 3, "loop_adapters": True, "smear_width": 5},
-    "other constants": TINY | {"rope_base": 500.0, "logit_softcap": 3.0, "qk_gain_init": 4.0},
 }
 
 
 def pair(shape: dict[str, object], dtype: torch.dtype) -> tuple[GPT, CudaGPT, torch.Tensor, torch.Tensor]:
-    """The ordinary and the GPU's model with equal weights, none at a special value, and a batch."""
-    config = RunConfig(train_seq_len=12, train_batch_tokens=60, micro_batches=1, **shape)  # type: ignore[arg-type]
-    torch.manual_seed(3)
-    plain = GPT(config).double()
-    with torch.no_grad():
-        for p in plain.parameters():
-            p.add_(torch.randn_like(p) * 0.3)
-    fast = CudaGPT(config, PlainOps()).to(dtype)
-    fast.load_state_dict(plain.state_dict())
-    for model in (plain, fast):  # turning back is only exact for tables whose cos^2 + sin^2 is 1
-        model.rotary_dtype = torch.float64
-    tokens = torch.randint(0, config.vocab_size, (5, 13))
-    return plain.to(dtype), fast, tokens[:, :-1], tokens[:, 1:]
-
-
-def gradients(model: GPT, x: torch.Tensor, y: torch.Tensor) -> tuple[float, dict[str, torch.Tensor]]:
-    loss = model(x, y)
-    (loss * 0.3).backward()
-    return loss.item(), {n: p.grad for n, p in model.named_parameters() if p.numel() and p.grad is not None}
+    """The ordinary and the GPU's model with equal weights, and a batch."""
+    return pair_of(lambda config: CudaGPT(config, PlainOps()), shape, dtype)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_loss_and_gradients_are_those_of_the_ordinary_model(shape, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_head, "PIECE_LOGITS", 7 * 37)  # pieces that divide the 60 rows badly
     plain, fast, x, y = pair(shape, torch.float64)
-    (loss, wanted), (found_loss, found) = gradients(plain, x, y), gradients(fast, x, y)
+    (loss, wanted), (found_loss, found) = gradients(plain, x, y, 0.3), gradients(fast, x, y, 0.3)
     assert found_loss == pytest.approx(loss, rel=1e-13)
     assert found.keys() == wanted.keys()
     for name, grad in wanted.items():

@@ -9,42 +9,19 @@ from model.config import RunConfig
 from model.fast import FastGPT, gpt_for
 from model.gpt import GPT
 from model.rounding import Grid, seen_through
+from tests.model_pairs import SHAPES as COMMON
+from tests.model_pairs import TINY, gradients, pair_of
 
-TINY = {"vocab_size": 37, "num_layers": 5, "model_dim": 24, "num_heads": 6, "num_kv_heads": 2, "mlp_mult": 3}
 SHAPES = {
-    "odd layers, groups of three": TINY,
-    "even layers, one kv head": TINY | {"num_layers": 2, "num_kv_heads": 1, "mlp_mult": 2},
-    "one layer, as many kv heads": TINY | {"num_layers": 1, "num_kv_heads": 6},
-    "untied": TINY | {"tie_embeddings": False},
-    "partial rotary, leaky, scaled by depth": TINY | {"rope_dims": 2, "relu_slope": 0.5, "depth_scale": True},
+    **COMMON,
     "heads without their own value": TINY | {"exclusive_last": 3},
     "the same, one kv head": TINY | {"exclusive_last": 2, "num_layers": 2, "num_kv_heads": 1},
-    "other constants": TINY | {"rope_base": 500.0, "logit_softcap": 3.0, "qk_gain_init": 4.0},
 }
 
 
 def pair(shape: dict[str, object], dtype: torch.dtype) -> tuple[GPT, FastGPT, torch.Tensor, torch.Tensor]:
-    """The ordinary and the fast model with equal weights, none at a special value, and a batch."""
-    config = RunConfig(train_seq_len=12, train_batch_tokens=60, micro_batches=1, **shape)  # type: ignore[arg-type]
-    torch.manual_seed(3)
-    plain = GPT(config).double()
-    with torch.no_grad():
-        for p in plain.parameters():
-            p.add_(torch.randn_like(p) * 0.3)
-    fast = FastGPT(config).to(dtype)
-    fast.load_state_dict(plain.state_dict())
-    for model in (plain, fast):  # turning back is only exact for tables whose cos^2 + sin^2 is 1
-        model.rotary_dtype = torch.float64
-    tokens = torch.randint(0, config.vocab_size, (5, 13))
-    return plain.to(dtype), fast, tokens[:, :-1], tokens[:, 1:]
-
-
-def gradients(
-    model: GPT, x: torch.Tensor, y: torch.Tensor, weight: float = 1.0
-) -> tuple[float, dict[str, torch.Tensor]]:
-    loss = model(x, y)
-    (loss * weight).backward()
-    return loss.item(), {n: p.grad for n, p in model.named_parameters() if p.numel() and p.grad is not None}
+    """The ordinary and the fast model with equal weights, and a batch."""
+    return pair_of(FastGPT, shape, dtype)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
@@ -157,12 +134,12 @@ def test_extreme_logits_stay_finite() -> None:
 
 
 def test_the_fast_model_is_chosen_only_where_it_is_known_to_be_right() -> None:
-    cpu, cuda, config = torch.device("cpu"), torch.device("cuda"), RunConfig(**TINY)  # type: ignore[arg-type]
+    cpu, cuda, config = torch.device("cpu"), torch.device("cuda"), RunConfig(**TINY)
     assert type(gpt_for(config, cpu, torch.float32)) is FastGPT
     assert type(gpt_for(config, cpu, torch.bfloat16)) is FastGPT
     assert type(gpt_for(config, cuda, torch.float32)) is GPT
-    assert type(gpt_for(RunConfig(**TINY, logit_softcap=41.0), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
-    assert type(gpt_for(RunConfig(**TINY, compile="on"), cpu, torch.float32)) is GPT  # type: ignore[arg-type]
+    assert type(gpt_for(RunConfig(**TINY, logit_softcap=41.0), cpu, torch.float32)) is GPT
+    assert type(gpt_for(RunConfig(**TINY, compile="on"), cpu, torch.float32)) is GPT
 
 
 def test_rounded_matrices_are_seen_in_the_untied_head_too() -> None:
