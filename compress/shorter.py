@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 PURE = ("collections.abc", "typing", "math")  # modules whose import does nothing else
+QUIET = ("TypeVar", "re.compile", "np.dtype", "frozenset", "set", "tuple", "dict", "range", "len")
 
 
 def shorter(text: str, keep: Iterable[str], free: Iterable[str] | None = None) -> str:
@@ -77,7 +78,9 @@ def arguments_apart(tree: ast.Module, loose: set[str]) -> None:
             foreign = (
                 isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id in modules
             )
-            if not foreign:
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            hands_on = any(isinstance(part, ast.Name) and part.id in known for part in given)  # as partial() does
+            if not foreign or hands_on:
                 named |= {(word if word in known else "", keyword.arg) for keyword in node.keywords}
     for top in tree.body:
         if not isinstance(top, ast.FunctionDef | ast.ClassDef) or top.name not in loose:
@@ -104,12 +107,7 @@ class Inline(ast.NodeTransformer):
 
 def inline_numbers(tree: ast.Module, loose: set[str]) -> None:
     """Put constants of the top level that are numbers in the place of their names, and let the assignments go."""
-    stored: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            stored.append(node.id)
-        elif isinstance(node, ast.arg):
-            stored.append(node.arg)
+    stored = [name for node in ast.walk(tree) for name in bound_names(node)]
     values: dict[str, ast.expr] = {}
     for line in list(tree.body):
         if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(target := line.targets[0], ast.Name):
@@ -118,6 +116,18 @@ def inline_numbers(tree: ast.Module, loose: set[str]) -> None:
                 values[target.id] = number
                 tree.body.remove(line)
     Inline(values).visit(tree)
+
+
+def bound_names(node: ast.AST) -> list[str]:
+    """The names that this one part of a program gives a meaning to, at any level."""
+    if isinstance(node, ast.Name):
+        return [] if isinstance(node.ctx, ast.Load) else [node.id]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
+    if isinstance(node, ast.Global | ast.Nonlocal):
+        return node.names
+    name = getattr(node, "arg", None) if isinstance(node, ast.arg) else getattr(node, "name", None)
+    return [name] if isinstance(name, str) else []
 
 
 def is_number(node: ast.expr) -> bool:
@@ -147,5 +157,11 @@ def is_read(line: ast.stmt, read: set[str], loose: set[str]) -> bool:
         return line.name in read or line.name not in loose
     if isinstance(line, ast.Assign) and all(isinstance(target, ast.Name) for target in line.targets):
         names = {target.id for target in line.targets if isinstance(target, ast.Name)}
-        return bool(names & read) or not names <= loose
+        return bool(names & read) or not names <= loose or not is_quiet(line.value)
     return True
+
+
+def is_quiet(value: ast.expr) -> bool:
+    """Whether making a value does nothing else: no calls but of types and expressions."""
+    calls = [ast.unparse(part.func) for part in ast.walk(value) if isinstance(part, ast.Call)]
+    return all(call in QUIET for call in calls)
