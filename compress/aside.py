@@ -5,9 +5,17 @@ leaves the old file or the new one, never a torn one.
 """
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+
+def hold_place(path: str | os.PathLike[str]) -> None:
+    """FileNotFoundError, before any work, where `write_aside` would find no folder to write to."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
 
 def write_aside(path: str | os.PathLike[str], data: bytes) -> int:
@@ -16,6 +24,7 @@ def write_aside(path: str | os.PathLike[str], data: bytes) -> int:
     Raises OSError when the folder cannot be written.
     """
     place = Path(path)
+    hold_place(place)
     if (
         place.exists() and not place.is_file() and not place.is_dir()
     ):  # a device or a pipe is written to, never replaced

@@ -81,7 +81,7 @@ def bench_rows(
 
         def ours(coder: str) -> dict[str, Any]:
             recipe = parse_recipe(f"exact+{coder}")
-            found = [measure_recipe(coded, recipe, folder, recode=True) for _ in range(max(rounds, 1))]
+            found = [measure_recipe(coded, recipe, folder, recode=True) for _ in range(rounds)]
             timed = {key: median(row[key] for row in found) for key in ("coder_s", "decode_s")}
             return {**found[0], **timed, "recipe": f"{quantizer}+{coder}"}
 
@@ -110,7 +110,10 @@ def bench_rows(
 def kept_rows(keep: Path | None, mark: str, quantizer: str) -> dict[str, dict[str, Any]]:
     """The rows of an earlier run over the same integers; a line that a kill tore is passed over."""
     held: dict[str, dict[str, Any]] = {}
-    for line in keep.read_text(encoding="utf-8").splitlines() if keep and keep.exists() else []:
+    lines = keep.read_bytes().splitlines() if keep and keep.exists() else []
+    if lines and not b'{"mark": '.startswith(lines[0][:9]):
+        raise CodecError(f"{keep}: not a file of rows that this bench wrote; --keep adds to one, or makes a new one.")
+    for line in lines:
         try:
             found = json.loads(line)
             if (found["mark"], found["quantizer"]) == (mark, quantizer):
@@ -146,6 +149,8 @@ def bench(
     megabytes
         Instead, time one artifact of so many million bytes: the weights, as often as it takes, in the coder mix.
     """
+    if rounds < 1 or not 0 <= megabytes <= 1000:
+        raise CodecError(f"rounds are 1 or more, megabytes 0 to 1,000; met {rounds} and {megabytes:g}.")
     loaded = [read_weights(path) for path in checkpoints] or [made_weights()]
     if megabytes:
         from .bench_large import large_report, large_row

@@ -92,11 +92,13 @@ def pack(
     json
         Print one JSON document instead of the sentence.
     """
+    from .aside import hold_place
     from .container import read_container, write_container
     from .progress import weights_bar, working
     from .sources import read_weights
     from .statistics import read_statistics
 
+    hold_place(target)
     with working(f"reading {source}"):
         weights = read_weights(source)
     statistics = read_statistics(calibration, weights.tensors) if calibration else None
@@ -191,11 +193,11 @@ def text(
     from .sweep_report import text_report
     from .text_sizes import joined_text, text_rows
 
-    data = joined_text(files, field, documents)
-    rows: list[dict[str, Any]] = text_rows(data, prime.read_bytes() if prime else b"", zpaq)
+    data, before = joined_text(files, field, documents), prime.read_bytes() if prime else b""
+    rows: list[dict[str, Any]] = text_rows(data, before, zpaq)
     if not find_spec("pyppmd"):
         print("PPMd skipped: pyppmd is not installed. Try: pip install -e '.[tour]'", file=sys.stderr)
-    return show(text_report(len(data), rows, prime is not None), ways)
+    return show(text_report(len(data), rows, bool(before)), ways)
 
 
 @codec.command
@@ -229,16 +231,20 @@ def fit(
     """
     from pglab_report import show
 
-    from .aside import write_aside
+    from .aside import hold_place, write_aside
+    from .container import read_container
     from .fit import fit_budget
     from .fit_report import report_of
-    from .progress import weights_bar
+    from .progress import weights_bar, working
     from .sources import read_weights
     from .statistics import read_statistics
 
+    hold_place(target)
     weights = read_weights(checkpoint)
     statistics = read_statistics(calibration, weights.tensors) if calibration else None
     with weights_bar() as bar:
         data, answer = fit_budget(weights, budget, code_bytes, statistics, states, bar=bar)
     write_aside(target, data)
+    with working("reading it back"):
+        read_container(target)
     return show(report_of(answer, str(target), str(checkpoint)), ways)

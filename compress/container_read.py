@@ -78,6 +78,8 @@ def check_table(streams: list[Any], tensors: list[Any], limit: int) -> list[Spec
     names, left = set(), limit
     for name, dtype, shape, scheme, places in tensors:
         check_counts([*shape, *places], [name, dtype, shape, scheme, places])
+        if len(shape) > 16:  # before sides of thousands of digits are multiplied
+            raise CodecError(f"the tensor {name!r:.60} has {len(shape):,} sides; there are 16 at most.")
         if name in names or name.encode("utf-8", "replace").decode() != name or dtype not in ["bfloat16", *STORED]:
             raise CodecError(f"the tensor {name!r:.60} of dtype {dtype!r:.20} is named twice, or neither can be.")
         names.add(name)
@@ -85,7 +87,7 @@ def check_table(streams: list[Any], tensors: list[Any], limit: int) -> list[Spec
         left -= sum(prod(s) * max(np.dtype(d).itemsize, 4) for d, s in wants)
         if left < 0:
             raise CodecError(f"tensors up to {name!r:.60} declare more than the limit of {limit:,} bytes; refused.")
-        if len(places) != len(wants) or max(places) >= len(specs) or len(shape) > 16:
+        if len(places) != len(wants) or max(places) >= len(specs):
             raise CodecError(f"the tensor {name!r:.60} names streams {places!r:.60} that are not there.")
         for place, spec in zip(places, wants, strict=True):
             specs[place].append(spec)

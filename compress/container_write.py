@@ -23,7 +23,8 @@ from .statistics import Statistics
 
 def file_order(name: str) -> tuple[str, list[int], str]:
     """Sort key of a tensor's name: its kind (the name without numbers), then its numbers."""
-    return re.sub(r"\d+", "#", name), [int(n) for n in re.findall(r"\d+", name)], name
+    numbers = re.findall(r"\d{1,4000}", name)  # Python makes no number of more than 4,300 digits
+    return re.sub(r"\d+", "#", name), [int(n) for n in numbers], name
 
 
 def quantize_all(

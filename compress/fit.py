@@ -24,6 +24,7 @@ from .recipes import Recipe, parse_coder, rest_of
 from .sources import Weights
 from .stage import Parts, Quantizer
 from .statistics import Metric, Statistics
+from .trellis import next_states
 from .trellis_search import Trellis, Uniform
 from .water import INT8, MANY, Water
 
@@ -51,6 +52,10 @@ def fit_budget(
     states: 0 for scalar rounding, else a trellis of so many; bar: told how far each try is. Raises CodecError when no
     step tried fits.
     """
+    if code_bytes < 0:
+        raise CodecError(f"code takes 0 bytes or more; met {code_bytes:,}.")
+    if states:
+        next_states(states)
     chosen, bar = parse_coder([coder]), bar or Bar()
     rest = rest_of(chosen)
 
@@ -68,7 +73,7 @@ def fit_budget(
 
     def stepped(step: float) -> Quantizer:
         if statistics:
-            return Water(step, max(states, 1))
+            return Water(step, states or 1)
         return Trellis(step, states) if states else Uniform(step)
 
     says = ""

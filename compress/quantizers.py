@@ -77,11 +77,14 @@ class MatrixQuantizer(Quantizer):
         if not is_matrix(name, values, self.min_size):
             return self.small(name, values, dtype, metric)
         check_finite(name, values)
-        scheme, arrays = self.quantise(name, values.reshape(values.shape[0], -1), metric)
+        matrix = values.reshape(values.shape[0], -1)
+        if metric and (metric.rows.shape[0], metric.columns.shape[0]) != matrix.shape:
+            metric = None  # that of a pair of vectors, number by number
+        scheme, arrays = self.quantise(name, matrix, metric)
         return Parts(name, dtype, values.shape, scheme, [arrays[0].reshape(values.shape), *arrays[1:]])
 
     def quantise(self, name: str, matrix: np.ndarray, metric: Metric | None) -> Made:
-        """Finite floats (R, C), rows along the tensor's first side; `name` is for errors."""
+        """Finite floats (R, C), rows along the tensor's first side; `metric` is of that shape; `name` for errors."""
         raise NotImplementedError
 
     def small(self, name: str, values: np.ndarray, dtype: str, metric: Metric | None) -> Parts:

@@ -102,6 +102,7 @@ def read_official(path: str | Path, limit: int) -> Weights:
                 f"{path}: its {len(saved):,} entries are of the types {', '.join(kinds):.80}, a format that one "
                 "submission made for itself; only its own script reads it. Save plain tensors there, as .npz or .pt."
             )
+    hold_tables(path, saved)
     tensors = dequantize_official(saved)
     dtypes = {**saved["dtypes"], **saved.get("passthrough_orig_dtypes", {})}
     parts = []
@@ -115,6 +116,17 @@ def read_official(path: str | Path, limit: int) -> Weights:
             kept = np.asarray(saved["passthrough"][name])
             parts.append(Parts(name, dtype, shape, f"raw {kept.dtype.name}", [kept]))
     return Weights(str(path), tensors, {n: d for n, d in dtypes.items() if d == "bfloat16"}, parts)
+
+
+def hold_tables(path: str | Path, saved: Mapping[str, Any]) -> None:
+    """CodecError unless what the official format's tables hold are tensors that a container can hold too."""
+    for part in ("quantized", "scales", "passthrough"):
+        for name, value in saved[part].items() if isinstance(saved.get(part), Mapping) else ():
+            if not isinstance(value, np.ndarray) or value.dtype.name not in STORED:
+                met = value.dtype.name if isinstance(value, np.ndarray) else type(value).__name__
+                raise CodecError(f"{path}: {part} holds {met} under {name!r:.60}; wanted a tensor of numbers.")
+    if not isinstance(saved.get("passthrough_orig_dtypes", {}), Mapping):
+        raise CodecError(f"{path}: passthrough_orig_dtypes is no table; the challenge's export did not write it.")
 
 
 def check_npy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
@@ -138,7 +150,9 @@ def read_npz(path: str | Path, limit: int) -> Weights:
                 check_npy(archive, entry)
         with np.load(path, allow_pickle=False) as found:
             return Weights(str(path), {name: found[name] for name in found.files}, {}, None)
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+    except CodecError:
+        raise
+    except Exception as error:  # zipfile's decompressors and numpy's header parser each have kinds of their own
         raise CodecError(f"{path}: not an npz of plain arrays ({str(error)[:100]}).") from None
 
 
@@ -147,7 +161,8 @@ def npz_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, values in tensors.items():
-            if "\0" in name or name.encode("utf-8", "replace").decode() != name:
+            coded = name.encode("utf-8", "replace")
+            if "\0" in name or coded.decode() != name or len(coded) > 65_000:
                 raise CodecError(f"the name {name!r:.60} cannot stand in an npz. Rename the tensor.")
             held = io.BytesIO()
             np.lib.format.write_array(held, np.asarray(values), allow_pickle=False)

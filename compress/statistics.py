@@ -15,6 +15,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,6 +113,7 @@ def hold_to(path: str | os.PathLike[str], found: Statistics, tensors: Mapping[st
     if found.fingerprint != fingerprint(tensors):
         raise CodecError(f"{path}: these are the statistics of other weights. {again}")
     for name, (rows, columns) in found.metrics.items():
-        size = tensors[name].size if name in tensors else -1
-        if size != rows.shape[0] * columns.shape[0]:
-            raise CodecError(f"{path}: the statistics of {name} do not fit its {size:,} numbers. {again}")
+        shape = tensors[name].shape if name in tensors else (-1,)
+        fits = (*shape[:1], prod(shape[1:])), (prod(shape), 1)  # of a matrix, or number by number
+        if (rows.shape[0], columns.shape[0]) not in fits:
+            raise CodecError(f"{path}: the statistics of {name} do not fit its shape {shape}. {again}")

@@ -30,13 +30,15 @@ def sweep_all(paths: list[Path], names: list[str], control: bool = False) -> dic
         raise CodecError("no checkpoint given; wanted at least one file of weights.")
     recipes = recipes_of(names)
     loaded = [read_weights(path) for path in paths]
+    if any(recode for _, recode in recipes) and not any(weights.parts for weights in loaded):
+        raise CodecError("same recodes the integers of a .int8.ptz, and none is given; name a quantiser instead.")
     if control:
         loaded += [random_like(weights) for weights in loaded]
     found = []
     for weights in loaded:
         with tempfile.TemporaryDirectory() as place:
             rows = [measure_ptz(weights, Path(place))] if find_spec("torch") else []
-            known = {recipe.name: (recipe, recode) for recipe, recode in recipes}
+            known = dict(zip(names, recipes, strict=True))
             for recipe, recode in map(known.__getitem__, progress(known, f"sweep of {Path(weights.path).name}")):
                 if not recode or weights.parts is not None:
                     rows.append(measure_recipe(weights, recipe, Path(place), recode))

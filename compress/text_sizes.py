@@ -1,8 +1,8 @@
 """How well general compressors do on text: bits per byte, cold and primed, each result decoded and compared.
 
 A language model's bits per byte mean little without these beside them. `primed` gives a compressor the training text
-first and charges only for what the validation text adds, which is what a trained model enjoys too: zstd and the
-dictionary of zlib take it as a prefix, the others by the difference of two sizes (text after prime, minus prime).
+first and charges only for what the validation text adds, which is what a trained model enjoys too: the difference of
+two sizes, of both texts in one and of the prime alone.
 """
 
 import json
@@ -25,6 +25,8 @@ PPMD_ORDER = 8
 
 def joined_text(paths: list[Path], field: str | None, documents: int | None) -> bytes:
     """The files' bytes, or the named field of the first `documents` JSON lines, joined. Raises CodecError."""
+    if documents is not None and (field is None or documents < 1):
+        raise CodecError("--documents wants 1 or more JSON lines, and with --field the field that holds their text.")
     if field is None:
         return b"".join(path.read_bytes() for path in paths)
     texts: list[bytes] = []

@@ -30,7 +30,7 @@ def best_path(x, moves, rate):  # type: ignore[no-untyped-def]
                 for b in range(2):
                     r = (s & 1) + 2 * b
                     k = int(2 * np.floor((x[t] - r) / 4 + 0.5)) + b
-                    k = min(max(k, -126 - b), 126 + b - 1)
+                    k = min(max(k, -126 - b), 126 + b)  # int8, and still odd where b is
                     off = x[t] - (2 * k + (s & 1))
                     to = moves[s, b]
                     total = cost[s] + off * off + rate * abs(k)

@@ -10,7 +10,10 @@ import pytest
 from compress import bench, bench_peers
 from compress.errors import CodecError
 from compress.measure import gaussian_bound
+from compress.official import quantize_official
+from compress.sweep import sweep_all
 from compress.text_sizes import joined_text, text_rows, unzpaq, zpaq
+from compress.torch_file import write_ptz
 from pglab import run
 
 
@@ -111,7 +114,7 @@ def test_zpaq_gives_text_back_and_counts_what_it_adds() -> None:
     assert unzpaq(zpaq(b"\0\xff" * 99), 198) == b"\0\xff" * 99
 
 
-def test_text_mistakes(tmp_path: Path) -> None:
+def test_text_mistakes(tmp_path: Path, capsys) -> None:
     with pytest.raises(CodecError, match="no text"):
         text_rows(b"")
     place = tmp_path / "d.jsonl"
@@ -119,6 +122,30 @@ def test_text_mistakes(tmp_path: Path) -> None:
         place.write_text(line + "\n")
         with pytest.raises(CodecError, match="line 1 is no JSON object"):
             joined_text([place], "text", None)
+    for field, documents in ((None, 5), ("text", 0)):
+        with pytest.raises(CodecError, match="wants 1 or more JSON lines"):
+            joined_text([place], field, documents)
+    (tmp_path / "none").touch()
+    (tmp_path / "text").write_text("abc")
+    assert run(["codec", "text", str(tmp_path / "text"), "--prime", str(tmp_path / "none")]) == 0
+    assert "prime" not in capsys.readouterr().out
+
+
+def test_sweep_sets_own_integers_beside_the_same_recipe_and_asks_for_some(checkpoint: Path, tmp_path: Path) -> None:
+    place = tmp_path / "a.int8.ptz"
+    write_ptz(place, quantize_official({"w": np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)}))
+    rows = sweep_all([place], ["official+zlib1", "same+zlib1"])["checkpoints"][0]["rows"]
+    assert [row["recipe"] for row in rows] == ["official .int8.ptz", "official+zlib1", "same+zlib1"]
+    with pytest.raises(CodecError, match="none is given"):
+        sweep_all([checkpoint], ["same+zlib1"])
+
+
+def test_a_folder_that_is_not_there_is_named_before_the_work(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    for words in (["fit", "no weights", "none/a.pgc"], ["pack", "no weights", "none/a.pgc"]):
+        assert run(["codec", *words[:2], str(tmp_path / words[2])]) == 2
+        assert capsys.readouterr().err == f"error: {tmp_path / 'none'}: no such file or directory.\n"
+    assert run(["codec", "unpack", str(checkpoint), str(tmp_path / "none" / "a.npz")]) == 2
+    assert "none: no such" in capsys.readouterr().err
 
 
 def test_bench_sets_coders_and_installed_peers_side_by_side(
@@ -146,6 +173,18 @@ def test_bench_times_an_artifact_of_a_wanted_size(checkpoint: Path, capsys) -> N
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["bytes"] >= 100_000
     assert row["copies"] > 1
+
+
+def test_bench_asks_for_sensible_numbers_and_for_a_file_of_its_own(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "weights").write_bytes(b"\xff\xfe\0")
+    for words, says in {
+        ("--megabytes", "-1"): "megabytes 0 to 1,000",
+        ("--megabytes", "inf"): "megabytes 0 to 1,000",
+        ("--rounds", "0"): "rounds are 1 or more",
+        ("--keep", str(tmp_path / "weights")): "not a file of rows",
+    }.items():
+        assert run(["bench", "codecs", str(checkpoint), *words]) == 2
+        assert says in capsys.readouterr().err
 
 
 def test_gaussian_bound_is_half_the_log_of_signal_to_noise() -> None:

@@ -323,3 +323,21 @@ def test_any_bytes_give_values_or_the_one_error(states: int) -> None:
         except CodecError:
             continue
         assert found[0][1].shape == (7, 5)
+
+
+def test_statistics_of_another_shape(tmp_path: Path) -> None:
+    w = {"w": np.ones((64, 32), np.float32)}
+    turned = Statistics(fingerprint(w), 1, {"w": Metric(np.ones(32), np.eye(64))})
+    write_statistics(tmp_path / "s.npz", turned)
+    with pytest.raises(CodecError, match=r"do not fit its shape \(64, 32\)"):
+        read_statistics(tmp_path / "s.npz", w)
+
+
+def test_a_pair_of_long_vectors_has_a_metric_number_by_number(tmp_path: Path) -> None:
+    w = {"w": np.random.default_rng(0).normal(size=(2, 600)).astype(np.float32)}
+    single = Statistics(fingerprint(w), 1, {"w": Metric(np.ones(1200), np.ones((1, 1)))})
+    write_statistics(tmp_path / "s.npz", single)
+    metric = read_statistics(tmp_path / "s.npz", w).metrics["w"]
+    for quantizer in (Gptq(6), Water(0.02), Water(0.02, 8)):
+        plain, known = quantizer.encode("w", w["w"], "float32"), quantizer.encode("w", w["w"], "float32", metric)
+        assert np.array_equal(plain.restore(), known.restore())

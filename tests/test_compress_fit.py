@@ -91,6 +91,10 @@ def test_fit_refuses_what_is_not_finite_and_a_budget_that_code_fills() -> None:
     weights = layered()
     with pytest.raises(CodecError, match="leave -"):
         fit_budget(weights, 5_000, 5_000, coder="zlib9")
+    with pytest.raises(CodecError, match="code takes 0 bytes or more"):
+        fit_budget(weights, 48_000, -1, coder="zlib9")
+    with pytest.raises(CodecError, match="no trellis of -8 states"):
+        fit_budget(weights, 48_000, 0, measured(), states=-8, coder="zlib9")
     weights.tensors["norm"][3] = np.inf
     with pytest.raises(CodecError, match="norm holds NaN"):
         fit_budget(weights, 48_000, 0, coder="zlib9")

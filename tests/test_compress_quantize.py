@@ -40,6 +40,17 @@ def test_search_finds_the_best_of_all_paths() -> None:
     assert np.array_equal(fast_path()(x, moves, 0.0), k)
 
 
+@pytest.mark.parametrize("far", [1000.0, -1000.0, 998.0])
+def test_a_weight_beyond_int8_leaves_the_path_as_the_decoder_walks_it(far: float) -> None:
+    moves = next_states(8)
+    x = np.random.default_rng(1).standard_normal((64, 64)) * 20
+    x[:, ::16] = far
+    k = np.stack([best_path(row, moves, 0.0) for row in x])
+    miss = np.square(walk_trellis(k, 8) - x)[:, np.arange(64) % 16 > 0]
+    assert np.abs(k).max() <= 128
+    assert miss.mean() < 0.35
+
+
 @pytest.mark.parametrize(("states", "gap"), [(4, 0.115), (8, 0.10), (32, 0.08)])
 def test_trellis_comes_near_the_rate_distortion_bound(states: int, gap: float) -> None:
     step, moves, search = 0.4, next_states(states), fast_path()

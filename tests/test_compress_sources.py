@@ -2,13 +2,17 @@
 
 import lzma
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from compress.container_read import unpack_container
+from compress.container_write import pack_tensors
 from compress.errors import CodecError
+from compress.recipes import parse_recipe
 from compress.sources import npz_bytes, read_weights
 from pglab import run
 
@@ -67,3 +71,49 @@ def test_unpack_answers_in_json(tmp_path: Path, capsys) -> None:
     (tmp_path / "m.bin").write_bytes(llama2c())
     assert run(["codec", "unpack", str(tmp_path / "m.bin"), str(tmp_path / "m.npz"), "--json"]) == 0
     assert '"tensors": 20' in capsys.readouterr().out
+
+
+def ptz(path: Path, **tables: object) -> Path:
+    """A file of the official format whose tables hold what is given."""
+    held = {"__quant_format__": "int8_clean_per_row_v1", "quantized": {}, "scales": {}, "dtypes": {}, "passthrough": {}}
+    torch.save(held | tables, path.with_suffix(".pt"))
+    path.write_bytes(zlib.compress(path.with_suffix(".pt").read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"quantized": {"w": 5}},
+        {"scales": {"w": "x"}},
+        {"passthrough": {"w": 5}},
+        {"passthrough": {"w": torch.ones(2, dtype=torch.complex64)}},
+        {"passthrough_orig_dtypes": [1]},
+    ],
+)
+def test_official_tables_of_something_else(tables: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match=r"wanted a tensor|is no table"):
+        read_weights(ptz(tmp_path / "a.ptz", **tables))
+
+
+def test_an_npz_whose_streams_are_damaged_or_of_another_kind(tmp_path: Path) -> None:
+    place = tmp_path / "a.npz"
+    np.savez_compressed(place, a=np.random.default_rng(0).normal(size=999))
+    whole = place.read_bytes()
+    row = whole.index(b"PK\1\2")
+    for at, value in {70: b"\xff" * 9, 8: b"\x0c", 6: b"\1"}.items():  # damage, bzip2 that is none, a password
+        data = bytearray(whole)
+        data[at : at + len(value)] = value
+        if at < 10:  # the directory says the same
+            data[row + at + 2] = value[0]
+        place.write_bytes(data)
+        with pytest.raises(CodecError, match="not an npz of plain arrays"):
+            read_weights(place)
+
+
+def test_names_of_thousands_of_digits_and_names_too_long_for_an_npz() -> None:
+    name = "layer" + "1" * 5000
+    data = pack_tensors({name: np.ones(3, np.float32)}, parse_recipe("exact+store"))
+    assert [found for found, _, _ in unpack_container(data)] == [name]
+    with pytest.raises(CodecError, match="cannot stand in an npz"):
+        npz_bytes({"a" * 65_533: np.ones(3)})
