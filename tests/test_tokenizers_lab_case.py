@@ -150,7 +150,7 @@ def test_a_vocabulary_of_either_form_accounts_for_every_byte(vocabulary, hostile
 
 
 def test_the_same_word_is_the_same_token_in_any_case():
-    tokenizer = case_level.CaseLevelTokenizer(case_level.train(SAMPLE, 300))
+    tokenizer = case_level.open_tokenizer(case_level.train(SAMPLE, 300))
     small, title, caps = (tokenizer.encode_batch([text]).ids.tolist() for text in ("a the", "a The", "a THE"))
     assert title[:-1] + caps[:-1] == [small[0], 4 + 0xFF, small[0], 4 + 0xFE]
     assert small[-1] == title[-1] == caps[-1]
@@ -168,7 +168,7 @@ def test_the_byte_table_of_the_byte_form_is_exact_and_of_the_public_form_is_not(
 @pytest.mark.parametrize("broken", [b"", b"{}", b'{"format": "pglab-case-level-1"}', b"\xff", b"[]"])
 def test_a_file_of_another_kind_is_refused(broken):
     with pytest.raises(VocabError, match="no pglab-case-level-1 vocabulary"):
-        case_level.CaseLevelTokenizer(broken)
+        case_level.open_tokenizer(broken)
 
 
 def test_the_kinds_say_what_they_are():
@@ -191,10 +191,10 @@ def test_many_texts_are_transformed_as_each_alone(texts):
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[pytest.mark.slow] if "unigram" in kind else []) for kind in COMPOSED]
 )
-def test_the_transform_stands_before_every_sentencepiece_kind(small_lab, tmp_path, hostile, kind):
+def test_a_transform_stands_before_every_other_kind(small_lab, tmp_path, hostile, kind):
     spec = train_vocabulary(kind, small_lab / "corpus/docs.jsonl", 400, tmp_path / "v")
     tokenizer = open_vocabulary(tmp_path / "v")[1]
-    assert spec.lossless == ("exact" if "lossless" in kind else "lossy")
+    assert spec.lossless == ("exact" if "lossless" in kind or kind.endswith("_case") else "lossy")
     told = [*hostile, "The NASA iPhone\ue001 ▁ <s>", ""]
     encoded = tokenizer.encode_batch(told)
     kept = [text for text, size in zip(told, np.diff(encoded.offsets), strict=True) if size]

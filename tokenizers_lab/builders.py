@@ -15,12 +15,10 @@ from .aside import write_bytes, write_json
 from .corpus import read_corpus
 from .document import read_documents
 from .errors import VocabError
-from .fast_engine import Cuts, FastTokenizer
-from .fast_odd import odd_plain
+from .fast_choice import with_engine
 from .importers import IMPORTED
 from .progress import Advance, nobody
 from .spec import Spec, read_spec
-from .spm_file import plain_symbols
 from .tokenizer import Tokenizer
 
 MODEL, JSON, TABLE = "tokenizer.model", "tokenizer.json", "token_table.npz"
@@ -118,9 +116,9 @@ def _bpe_case_options() -> dict[str, Any]:
 
 
 def _open_case_level(data: bytes, where: str) -> Tokenizer:
-    from .case_level import CaseLevelTokenizer
+    from .case_level import open_tokenizer
 
-    return CaseLevelTokenizer(data, where)
+    return open_tokenizer(data, where)
 
 
 def _caseops(preset: str, line: str) -> Kind:
@@ -145,15 +143,15 @@ def _open_caseops(data: bytes, where: str) -> Tokenizer:
     return open_caseops(data, where)
 
 
-def _bpe_split(split: str = "digits") -> Kind:
+def _bpe_split(split: str = "digits", module_name: str = "train_bpe_split", on: str = "") -> Kind:
     """Byte-level BPE with a split of train_bpe_split.py, by its name or as an expression."""
 
     def module() -> Any:
-        return import_module(".train_bpe_split", __package__)
+        return import_module(f".{module_name}", __package__)
 
     return Kind(
         JSON,
-        "byte-level BPE with another split (--split); lossless",
+        f"byte-level BPE with another split (--split){on}; lossless",
         lambda: module().options(split),
         lambda texts, size: module().train(texts, size, split),
         lambda data, where: module().open_tokenizer(data, where),
@@ -202,7 +200,23 @@ KINDS: dict[str, Kind] = {
 }
 
 
-COMPOSED: dict[str, Kind] = {  # the transform before the other SentencePiece kinds
+def _over_case(name: str) -> Kind:
+    """The byte-level kind `name` on folded case."""
+
+    def module() -> Any:
+        return import_module(".case_kinds", __package__)
+
+    kind = f"{name}_case"
+    return Kind(
+        JSON,
+        KINDS[name].line.replace(";", ", on folded case;"),
+        lambda: module().CASE_KINDS[kind].options,
+        lambda texts, size: module().train(kind, texts, size),
+        lambda data, where: module().open_tokenizer(kind, data, where),
+    )
+
+
+COMPOSED: dict[str, Kind] = {  # a transform before the other kinds: CaseOps for SentencePiece, its bytes for the rest
     f"{name}_caseops": _caseops(preset, f"{KINDS[name].line}, on CaseOps text")
     for name, preset in (
         ("sp_bpe_lossless", "LOSSLESS"),
@@ -210,9 +224,13 @@ COMPOSED: dict[str, Kind] = {  # the transform before the other SentencePiece ki
         ("sp_unigram_lossless", "UNIGRAM_LOSSLESS"),
     )
 }
+COMPOSED |= {
+    "bpe_split_case": _bpe_split(module_name="case_split", on=", on folded case"),
+    **{f"{name}_case": _over_case(name) for name in ("unigram", "wordpiece", "wordpiece_pruned", "superword")},
+}
+SPLIT_BY = {"bpe_split": "train_bpe_split", "bpe_split_case": "case_split"}  # kinds with a --split, and their modules
 EVERY = {**KINDS, **COMPOSED}
 OPENERS: dict[str, Callable[[bytes, str], Tokenizer]] = {**IMPORTED, **{name: k.open for name, k in EVERY.items()}}
-MAY_BE_FAST = ("bpe", "bpe_split", "sp_bpe", "sp_bpe_lossless", "sp", "hf")  # and all of CaseOps, see fast_engine.py
 
 
 def training_documents(docs: Path, skip: int | None) -> Iterator[str]:
@@ -236,7 +254,7 @@ def train_vocabulary(
 ) -> Spec:
     """Train and write the folder `out`; the kind bytes reads no documents.
 
-    advance: told of the bytes that were read. split: for the kind bpe_split, a name or an expression.
+    advance: told of the bytes that were read. split: for a kind of SPLIT_BY, a name or an expression.
 
     Raises VocabError for an unknown kind, documents or sizes that do not do.
     """
@@ -244,9 +262,9 @@ def train_vocabulary(
     if builder is None:
         raise VocabError(f"kind {kind!r} is not known; wanted one of {', '.join(EVERY)}.")
     if split:
-        if kind != "bpe_split":
+        if kind not in SPLIT_BY:
             raise VocabError(f"--split {split!r:.40}: {kind} has its own. Train bpe_split, or leave --split out.")
-        builder = _bpe_split(split)
+        builder = _bpe_split(split, SPLIT_BY[kind])
         builder.options()  # an expression that cannot be read is refused before anything is
     if builder.train is _train_bytes:
         docs = None
@@ -275,7 +293,7 @@ def cut_vocabulary(folder: Path, size: int, out: Path) -> Spec:
     if builder is None or builder.cut is None or size > spec.size:
         raise VocabError(
             f"{folder}: {spec.kind}, {spec.size:,} ids, cannot be cut to {size:,}; wanted a nested kind "
-            f"({', '.join(name for name, kind in KINDS.items() if kind.cut)}) and a smaller size."
+            f"({', '.join(name for name, kind in EVERY.items() if kind.cut)}) and a smaller size."
         )
     same = replace(builder, options=lambda: spec.options)
     return _write(spec.kind, same, builder.cut(data, size), spec.trained_on, out)
@@ -306,26 +324,4 @@ def open_vocabulary(folder: Path) -> tuple[Spec, Tokenizer, bytes]:
     tokenizer = OPENERS[spec.kind](data, str(path))
     if tokenizer.size != spec.size:
         raise VocabError(f"{path}: {tokenizer.size:,} ids, spec.json says {spec.size:,}. Train or import it again.")
-    return spec, _fast(spec, tokenizer, data), data
-
-
-def _fast(spec: Spec, tokenizer: Tokenizer, data: bytes) -> Tokenizer:
-    """The tokenizer with a fast encoder in front, where there may be one.
-
-    CaseOps operators are user-defined symbols, which gigatoken cuts at in another way; it gets them as ordinary pieces
-    where each is one character. Where one is not, sentencepiece encodes alone.
-    """
-    from . import caseops
-    from .text_cut import BEFORE_WORD, CUT
-
-    if not (spec.kind in MAY_BE_FAST or spec.kind.endswith("caseops")):
-        return tokenizer
-    if spec.kind in ("bpe", "bpe_split"):
-        return FastTokenizer(tokenizer, data, spec.name, None, Cuts(CUT) if spec.kind == "bpe" else None, odd_plain)
-    cuts = Cuts(BEFORE_WORD, "a") if getattr(tokenizer, "divides", False) else None
-    if not spec.kind.endswith("caseops"):
-        return FastTokenizer(tokenizer, data, spec.name, None, cuts)
-    try:
-        return FastTokenizer(tokenizer, plain_symbols(data), spec.name, caseops.encode_all, cuts)
-    except ValueError:
-        return tokenizer
+    return spec, with_engine(spec.kind, spec.name, tokenizer, data), data

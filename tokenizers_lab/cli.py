@@ -85,8 +85,8 @@ def vocab_train(
     Parameters
     ----------
     kind: str
-        bytes, bpe, bpe_split, bpe_case, unigram, wordpiece(_pruned), superword, sp_bpe(_lossless),
-        sp_unigram(_lossless); the last four also with _caseops behind their names.
+        bytes, bpe, bpe_split, unigram, wordpiece(_pruned), superword, sp_bpe(_lossless), sp_unigram(_lossless); the
+        SentencePiece kinds also with _caseops behind their names, the others but bytes with _case.
     out: Path
         Folder for spec.json, the tokenizer file and token_table.npz.
     docs: Path
@@ -94,7 +94,7 @@ def vocab_train(
     size: int
         Number of ids; 1,024 without it (260 for bytes).
     split: str
-        For bpe_split, where words begin: gpt2, cl100k, digits (each digit alone; without it), none, or an expression.
+        For bpe_split(_case), where words begin: gpt2, cl100k, digits (each digit alone; without it), none, or an expression.
     skip_documents: int
         How many documents at the head to leave out, instead of what corpus.json beside them says.
     json: bool

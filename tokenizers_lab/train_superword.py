@@ -23,7 +23,7 @@ from . import train_bpe
 from .byte_level import ByteLevelTokenizer, Form
 from .byte_level_file import bpe_model, byte_alphabet, framed, written
 from .errors import VocabError
-from .tokenizer import SPECIAL_NAMES
+from .tokenizer import SPECIAL_NAMES, Tokenizer
 
 Merges = list[tuple[str, str]]
 SHARE = 0.75  # of the ids belong to the first stage
@@ -44,11 +44,25 @@ OPTIONS: dict[str, Any] = {
 def train(texts: Iterable[str], size: int) -> bytes:
     """A tokenizer.json of `size` ids, 260 at least. Raises VocabError when the text has fewer pairs to merge."""
     whole = list(texts)
-    first = min(max(train_bpe.SMALLEST, int(size * SHARE)), size)
-    learnt = json.loads(train_bpe.train(whole, first))["model"]["merges"]
+    learnt = json.loads(train_bpe.train(whole, first_stage(size)))["model"]["merges"]
     merges = [(left, right) for left, right in learnt]
+    return to_file(joined(merges, size, open_tokenizer(to_file(merges), "the first stage"), whole, SENTENCE))
+
+
+def first_stage(size: int) -> int:
+    """The ids of the first stage."""
+    return min(max(train_bpe.SMALLEST, int(size * SHARE)), size)
+
+
+def joined(merges: Merges, size: int, first: Tokenizer, texts: list[str], sentence: str) -> Merges:
+    """The merges of both stages. first: the tokenizer of the first stage's `merges`; sentence: the expression for one.
+
+    Raises VocabError when the text has fewer pairs to merge.
+    """
+    more = 2 * (size - first_stage(size))
+    merges = list(merges)
     names = dict.fromkeys(_names(merges))
-    for left, right in _second_stage(whole, merges, 2 * (size - first)) if size > first else []:
+    for left, right in _second_stage(texts, merges, more, first, sentence) if more else []:
         if len(names) + len(SPECIAL_NAMES) == size:
             break
         merges.append((left, right))
@@ -58,16 +72,16 @@ def train(texts: Iterable[str], size: int) -> bytes:
             f"the training text gives {len(names) + len(SPECIAL_NAMES):,} ids, {size:,} were asked for. Give more "
             "text or a smaller --size."
         )
-    return to_file(merges)
+    return merges
 
 
-def _second_stage(texts: list[str], merges: Merges, more: int) -> Merges:
+def _second_stage(texts: list[str], merges: Merges, more: int, first: Tokenizer, sentence: str) -> Merges:
     """At most `more` merges of tokens within sentences, spelt in the GPT-2 alphabet."""
-    first, names = open_tokenizer(to_file(merges), "the first stage"), _names(merges)
+    names = _names(merges)
 
     def sentences() -> Iterator[str]:
         for text in texts:
-            parts = re.findall(SENTENCE, text)
+            parts = re.findall(sentence, text)
             for begin in range(0, len(parts), AT_ONCE):
                 found = first.encode_batch(parts[begin : begin + AT_ONCE])
                 letters = (found.ids.astype(np.uint32) + PRIVATE).astype("<u4").tobytes().decode("utf-32-le")

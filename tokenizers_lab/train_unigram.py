@@ -10,7 +10,7 @@ The ids: 0..3 special, the 256 bytes in order, then pieces from the most probabl
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sentencepiece
@@ -31,9 +31,12 @@ OPTIONS: dict[str, Any] = {
 UNREACHABLE = -1e4  # score of the special names, which hold a space and so stand in no word
 
 
-def count_words(texts: Iterable[str]) -> list[tuple[str, int]]:
-    """Words of the GPT-2 split in the GPT-2 alphabet with their counts, most frequent first, ties by the alphabet."""
-    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+def count_words(texts: Iterable[str], split: Any = None) -> list[tuple[str, int]]:
+    """Words in the GPT-2 alphabet with their counts, most frequent first, ties by the alphabet.
+
+    split: what makes such words of a text; the GPT-2 split without it.
+    """
+    split = split or pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     counts: Counter[str] = Counter()
     for text in texts:
         for word, _ in split.pre_tokenize_str(text):
@@ -43,9 +46,14 @@ def count_words(texts: Iterable[str]) -> list[tuple[str, int]]:
 
 def train(texts: Iterable[str], size: int) -> bytes:
     """A tokenizer.json of `size` ids, 260 at least. Raises VocabError when the text does not give so many pieces."""
+    return to_file(learn(lambda: count_words(texts), size))
+
+
+def learn(count: Callable[[], list[tuple[str, int]]], size: int) -> list[tuple[str, float]]:
+    """The pieces of a vocabulary of `size` ids from counted words, the 256 bytes first. Raises VocabError."""
     if not SMALLEST <= size <= 1 << 16:
         raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
-    words = count_words(texts)
+    words = count()
     unseen = set(byte_alphabet()).difference(*(word for word, _ in words))
     scores = _learn(words, size - len(SPECIAL_NAMES) - len(unseen)) if words else {}
     floor = min(scores.values(), default=0.0) - 1.0
@@ -55,7 +63,7 @@ def train(texts: Iterable[str], size: int) -> bytes:
             f"the training text gives {SMALLEST + len(scores):,} ids, {size:,} were asked for. Give more text or a "
             "smaller --size."
         )
-    return to_file([*single, *scores.items()])
+    return [*single, *scores.items()]
 
 
 def _learn(words: list[tuple[str, int]], pieces: int) -> dict[str, float]:

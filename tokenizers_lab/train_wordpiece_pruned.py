@@ -13,7 +13,7 @@ import numpy as np
 
 from . import train_bpe, train_wordpiece
 from .errors import VocabError
-from .tokenizer import SPECIAL_NAMES
+from .tokenizer import SPECIAL_NAMES, Tokenizer
 from .train_wordpiece import open_tokenizer, to_file
 
 __all__ = ["OPTIONS", "open_tokenizer", "train"]
@@ -25,16 +25,24 @@ OPTIONS: dict[str, Any] = {**train_wordpiece.OPTIONS, "tokens": f"of bpe, {MORE}
 
 def train(texts: Iterable[str], size: int) -> bytes:
     """A tokenizer.json of `size` ids, 260 at least. Raises VocabError when the text has fewer pairs to merge."""
+    more, whole = too_many(size), list(texts)
+    learnt = train_bpe.train(whole, more)
+    tokens = list(json.loads(learnt)["model"]["vocab"])[len(SPECIAL_NAMES) :]
+    return to_file(kept(tokens, open_tokenizer(to_file(tokens), "the tokens before pruning"), whole, size))
+
+
+def too_many(size: int) -> int:
+    """The ids to learn for `size` of them to be kept. Raises VocabError for a size that cannot be."""
     if not train_bpe.SMALLEST <= size <= 1 << 16:
         raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
-    whole = list(texts)
+    return min(size + (size - train_bpe.SMALLEST) * MORE // 100, 1 << 16)
+
+
+def kept(tokens: list[str], tokenizer: Tokenizer, whole: list[str], size: int) -> list[str]:
+    """The 256 bytes and the tokens that `tokenizer`, which has them all, uses most in the texts `whole`, in order."""
     first = len(SPECIAL_NAMES)
-    learnt = train_bpe.train(whole, min(size + (size - train_bpe.SMALLEST) * MORE // 100, 1 << 16))
-    tokens = list(json.loads(learnt)["model"]["vocab"])[first:]
-    tokenizer = open_tokenizer(to_file(tokens), "the tokens before pruning")
     used = np.zeros(tokenizer.size, np.int64)
     for at in range(0, len(whole), AT_ONCE):
         used += np.bincount(tokenizer.encode_batch(whole[at : at + AT_ONCE]).ids, minlength=tokenizer.size)
     ranked = sorted(range(256, len(tokens)), key=lambda index: (-used[first + index], index))
-    kept = sorted(ranked[: size - first - 256])  # in the order they were learnt
-    return to_file([*tokens[:256], *(tokens[index] for index in kept)])
+    return [*tokens[:256], *(tokens[index] for index in sorted(ranked[: size - first - 256]))]
