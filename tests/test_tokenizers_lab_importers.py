@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from bpb_audit.cli import main as audit
+from bpb_audit.tokenizer_files import open_tokenizer
 from tokenizers_lab.builders import open_vocabulary
 from tokenizers_lab.byte_counts import byte_lengths
 from tokenizers_lab.errors import VocabError
@@ -79,6 +80,18 @@ def test_a_tokenizer_json_accounts_for_every_byte(tmp_path, hostile, kind, lossl
     if lossless == "exact":
         assert [tokenizer.decode(encoded.document(i)) for i in range(len(hostile))] == list(hostile)
         assert np.array_equal(tokenizer.token_bytes, tokenizer.table.base_bytes)
+
+
+def test_the_table_counts_the_space_that_a_decoder_puts_and_no_prefix_that_is_text():
+    content = json.loads(hf_file("word piece"))
+    content["model"]["vocab"] |= {".": 400, "##s": 401, "n't": 402}
+    words = ForeignTokenizer(json.dumps(content).encode())
+    ids = {name: content["model"]["vocab"][name] for name in ("the", "##s", ".", "n't", "[CLS]")}
+    assert words.table.base_bytes[list(ids.values())].tolist() == [3, 1, 1, 3, 0]
+    assert words.table.has_leading_space[list(ids.values())].tolist() == [True, False, False, False, False]
+    content = json.loads(hf_file("unigram"))
+    content["model"]["vocab"] += [["##", -9.0], ["\u2581##", -9.0]]
+    assert ForeignTokenizer(json.dumps(content).encode()).table.base_bytes[-2:].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize("kind", ["byte level", "unigram"])
@@ -183,9 +196,12 @@ def test_every_real_vocabulary_accounts_for_every_byte_of_real_text(real_data, t
         if file.name.startswith("cl100k"):
             continue  # as gpt2, four times as long
         import_vocabulary(file, tmp_path / file.name, **OPTIONS.get(file.name, {}))
-        _, tokenizer, _ = open_vocabulary(tmp_path / file.name)
+        spec, tokenizer, _ = open_vocabulary(tmp_path / file.name)
         encoded = tokenizer.encode_batch(texts)
         assert int(byte_lengths(tokenizer, encoded, texts).sum()) == sum(len(text.encode()) for text in texts), file
+        theirs = open_tokenizer(tmp_path / file.name / spec.file).table
+        for part in ("base_bytes", "has_leading_space", "is_boundary"):
+            assert np.array_equal(getattr(theirs, part), getattr(tokenizer.table, part)), (file, part)
 
 
 def test_ranks_encode_as_another_implementation_does(real_data):
@@ -210,28 +226,26 @@ def test_unknown_is_counted_by_the_importers_own_id(tmp_path) -> None:
     assert row.unknown == int((tokenizer.encode_batch(["the cat 猫 sat 犬"]).ids == 1).sum()) > 0
 
 
-def test_documents_begin_with_the_files_own_bos_and_the_auditor_counts_them(tmp_path, capsys):
+@pytest.mark.parametrize("kind", ["ranks", "word piece"])
+def test_documents_begin_with_the_files_own_bos_and_the_auditor_counts_them(tmp_path, capsys, kind):
     (tmp_path / "ranks.tiktoken").write_bytes(ranks_file())
-    import_vocabulary(tmp_path / "ranks.tiktoken", tmp_path / "v", split="gpt2")
+    (tmp_path / "words.json").write_bytes(hf_file("word piece"))
+    if kind == "ranks":
+        import_vocabulary(tmp_path / "ranks.tiktoken", tmp_path / "v", split="gpt2")
+        texts, own = ["", *TEXTS, "<|endoftext|>", "é \ue001\0"], len(read_ranks(ranks_file(), "ranks"))
+    else:
+        import_vocabulary(tmp_path / "words.json", tmp_path / "v")
+        texts, own = ["the cat sat on the mat", "the cats sat", "42 degrees", *["the shade"] * 20], 2
     docs = tmp_path / "docs.jsonl"
-    docs.write_text("".join(json.dumps({"text": text}) + "\n" for text in ["", *TEXTS, "<|endoftext|>", "é \ue001\0"]))
+    docs.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     manifest = write_shards(docs, tmp_path / "v", tmp_path / "s", 500, validation=9)
     begin = read_values(tmp_path / "s/fineweb_val_000000.bin")[0]
-    assert manifest["vocabulary"]["bos"] == begin == len(read_ranks(ranks_file(), "ranks")) != 1
+    assert manifest["vocabulary"]["bos"] == begin == own != 1
     assert verify_shards(tmp_path / "s", docs).differences == 0
     (tmp_path / "run").mkdir()
     (tmp_path / "run/train.log").write_text("step:1/1 val_loss:2.0 val_bpb:1.2 train_time:1ms step_avg:1ms\n")
-    evidence = [
-        "--shards",
-        tmp_path / "s",
-        "--docs",
-        docs,
-        "--tokenizer",
-        tmp_path / "s/tokenizer.json",
-        "--documents",
-        9,
-    ]
+    named = {"shards": tmp_path / "s", "docs": docs, "tokenizer": tmp_path / "s/tokenizer.json", "documents": 9}
+    words = [str(tmp_path / "run"), *(word for name, value in named.items() for word in (f"--{name}", str(value)))]
     rules = ["PG101", "PG102", "PG103", "PG104", "PG111", "PG603"]
-    only = [word for rule in rules for word in ("--only", rule)]
-    assert audit([str(word) for word in [tmp_path / "run", *evidence, *only]]) == 0, capsys.readouterr().out
+    assert audit([*words, *(word for rule in rules for word in ("--only", rule))]) == 0, capsys.readouterr().out
     assert capsys.readouterr().out.count("PASS") >= len(rules)

@@ -74,7 +74,7 @@ class ForeignTokenizer:
         levels = [part for part in stages if part.get("type") == "ByteLevel"]
         self._byte_level = bool(levels) and content["model"]["type"] in ("BPE", "Unigram")
         untouched = content.get("normalizer") is None and not any(part.get("add_prefix_space") for part in stages)
-        own, spaced = self._lengths(names)
+        own, spaced = self._lengths(names, content)
         self.table = ByteTable.of(np.where(special, 0, own - spaced), spaced & ~special, special)
         self.token_bytes: np.ndarray | None = np.where(special, 0, own) if self._byte_level and untouched else None
         self.lossless: Lossless = "exact" if self.token_bytes is not None else self._declared(content)
@@ -92,10 +92,17 @@ class ForeignTokenizer:
         tame = all(part.get("type") in ("Prepend", "Replace", "NFC", "NFKC") for part in stages)
         return "normalised" if (model.get("byte_fallback") or self._byte_level) and tame else "lossy"
 
-    def _lengths(self, names: list[str | None]) -> tuple[np.ndarray, np.ndarray]:
-        """(V,) bytes of each token's own text, a U+2581 counted as one, and (V,) whether it begins with U+2581."""
+    def _lengths(self, names: list[str | None], content: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """(V,) bytes of each token's own text, a U+2581 counted as one, and (V,) whether it begins with a space.
+
+        A WordPiece decoder puts that space before a word itself, but not before ".", "'s" and the like.
+        """
         own = np.zeros(len(names), np.int64)
         spaced = np.zeros(len(names), bool)
+        words, decoder, model = None, content.get("decoder"), content["model"]
+        inside = str(model.get("continuing_subword_prefix", "##")) if model["type"] == "WordPiece" else ""
+        if isinstance(decoder, dict) and decoder.get("type") == "WordPiece":
+            words = tokenizers.decoders.WordPiece(decoder.get("prefix", "##"), decoder.get("cleanup", True))
         for index, name in enumerate(names):
             if name is None:
                 continue
@@ -103,9 +110,12 @@ class ForeignTokenizer:
                 own[index] = len(name)
             elif len(name) == 6 and name.startswith("<0x") and name.endswith(">"):
                 own[index] = 1
+            elif words is not None:
+                behind = words.decode(["a", name])[1:]
+                own[index], spaced[index] = len(behind.encode("utf-8", errors="replace")), behind.startswith(" ")
             else:
                 spaced[index] = name.startswith(SPACE)
-                own[index] = len(name.replace(SPACE, " ").removeprefix("##").encode("utf-8", errors="replace"))
+                own[index] = len(name.replace(SPACE, " ").removeprefix(inside).encode("utf-8", errors="replace"))
         return own, spaced
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
