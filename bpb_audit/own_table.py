@@ -60,11 +60,13 @@ def run_builder(builder: Builder, model: SpmModel) -> OwnTable | None:
     if "error" in answer:
         raise AuditError(f"{builder.function} does not run by itself ({answer['error']}).")
     try:
-        arrays = [(str(one["kind"]), np.array(one["values"])) for one in answer["arrays"]]
-    except (KeyError, TypeError, ValueError) as error:
+        arrays = [(str(one["kind"]), np.array(one["values"], np.float64)) for one in answer["arrays"]]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise AuditError(f"{builder.function} gave no tables.") from error
+    if any(array.ndim != 1 for _, array in arrays):
+        raise AuditError(f"{builder.function} gave tables that are no columns.")
     size = len(pieces)
-    numbers = [np.nan_to_num(a[:size].astype(np.float64)) for kind, a in arrays if kind in "iuf" and len(a) >= size]
+    numbers = [np.nan_to_num(a[:size]) for kind, a in arrays if kind in ("i", "u", "f") and len(a) >= size]
     flags = [a[:size].astype(bool) for kind, a in arrays if kind == "b" and len(a) >= size]
     if not numbers:
         return None

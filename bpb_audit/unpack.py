@@ -13,6 +13,7 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -58,6 +59,13 @@ def bounded(name: str, data: Any, **options: Any) -> bytes:
     return out
 
 
+def as_buffer(data: Any) -> bytes:
+    """`bytes(...)` of bytes or of a list of numbers; of a bare number it would be as many zeros. Raises TypeError."""
+    if isinstance(data, int):
+        raise TypeError("bytes of a number")
+    return bytes(data)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "base64.b64decode": lambda data, *_, **__: base64.b64decode(data),
     "base64.b85decode": lambda data: base64.b85decode(data),
@@ -72,11 +80,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "gzip.decompress": lambda data: bounded("gzip", data),
     "bytes.fromhex": bytes.fromhex,
     "str": lambda data, *rest: str(data, *rest) if rest else str(data),
-    "bytes": lambda data, *rest: data.encode(*rest) if isinstance(data, str) else bytes(data),
+    "bytes": lambda data, *rest: data.encode(*rest) if isinstance(data, str) else as_buffer(data),
 }
 NAMES: dict[str, Any] = {f"lzma.{name}": getattr(lzma, name) for name in dir(lzma) if name.isupper()}
 NAMES |= {"zlib.MAX_WBITS": zlib.MAX_WBITS}
 METHODS = ("decode", "encode", "strip", "replace", "join")
+GROW: dict[str, Callable[..., int]] = {  # what may come out far larger than what goes in: its length, at most
+    "replace": lambda data, old, new, *_: len(data) + data.count(old) * len(new),
+    "join": lambda data, parts: sum(map(len, parts)) + len(data) * len(parts),
+}
 
 
 class Evaluator:
@@ -166,6 +178,8 @@ class Evaluator:
             if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
                 data = self.value(node.func.value)
                 if isinstance(data, (str, bytes)):
+                    if node.func.attr in GROW and GROW[node.func.attr](data, *given) > MOST_BYTES:
+                        raise NotConstant(f"line {node.lineno}: above {MOST_BYTES:,} bytes")
                     return getattr(data, node.func.attr)(*given, **options)
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError) as error:
             raise NotConstant(f"line {node.lineno}: {error}") from error
@@ -188,7 +202,7 @@ def _replace(tree: ast.expr, name: str, by: ast.expr) -> ast.expr:
         def visit_Name(self, node: ast.Name) -> ast.expr:
             return by if node.id == name else node
 
-    swapped: ast.expr = Swap().visit(tree)
+    swapped: ast.expr = Swap().visit(deepcopy(tree))  # the tree itself is shared, and every rule walks it
     return swapped
 
 

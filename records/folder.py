@@ -30,7 +30,6 @@ class RecordFolder:
     path: Path
     files: dict[str, int]
     links: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
     sources: dict[str, Any] = field(default_factory=dict, repr=False)  # scripts read so far (script_reader.py)
     needed: dict[str, list[str]] = field(default_factory=dict, repr=False)  # local files a script needs, by script
 
@@ -138,20 +137,19 @@ def open_folder(path: Path) -> RecordFolder:
         )
     files: dict[str, int] = {}
     links: list[str] = []
-    problems: list[str] = []
-    for item in sorted(path.rglob("*")):
-        name = item.relative_to(path).as_posix()
-        if any(part in ("__pycache__", ".git") for part in item.parts):
-            continue
-        if item.is_symlink():
-            links.append(name)
-        elif item.is_file():
-            files[name] = item.stat().st_size
-        if len(files) > MAX_FILES:
+    for count, item in enumerate(path.rglob("*")):
+        inside = item.relative_to(path)
+        if count >= MAX_FILES:
             raise RecordError(
                 f"{path}: more than {MAX_FILES:,} files; a record folder has a few. Give the folder of one record."
             )
-    return RecordFolder(path, files, links, problems)
+        if any(part in ("__pycache__", ".git") for part in inside.parts):
+            continue
+        if item.is_symlink():
+            links.append(inside.as_posix())
+        elif item.is_file():
+            files[inside.as_posix()] = item.stat().st_size
+    return RecordFolder(path, dict(sorted(files.items())), sorted(links))
 
 
 def find_folders(path: Path) -> list[Path]:

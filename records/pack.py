@@ -9,6 +9,7 @@ import base64
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,7 +90,12 @@ def script_text(folder: Path, recipe: str) -> str:
         raise RecordError(
             f"{folder}: no train_gpt.py. `pglab record new` makes a folder from a run; --recipe bundles a script."
         )
-    return place.read_text("utf-8") if there else bundled(recipe)
+    if not there:
+        return bundled(recipe)
+    try:
+        return place.read_bytes().decode()  # with its own ends of lines: they are counted too
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{place}: byte {error.start:,} is no UTF-8. Save the script as UTF-8 first.") from None
 
 
 def pack_record(
@@ -123,9 +129,9 @@ def pack_record(
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, aside / name)
         shutil.copyfile(weights, aside / weights.name)
-        (aside / "train_gpt.py").write_text(script, "utf-8")
+        (aside / "train_gpt.py").write_bytes(script.encode())
         if packed:
-            (aside / READABLE).write_text(text, "utf-8")
+            (aside / READABLE).write_bytes(text.encode())
         rewrite_sizes(aside, code, code + model)
         note_packing(aside, code, code + model, packed)
         for item in aside.rglob("*"):
@@ -146,11 +152,13 @@ def rewrite_sizes(folder: Path, code: int, total: int) -> None:
     if not place.is_file():
         return
     try:
-        value = json.loads(place.read_text("utf-8-sig"))
+        value = json.loads(place.read_text("utf-8-sig"), parse_float=lambda digits: f"\0{digits}")
     except (ValueError, RecursionError) as error:
         raise RecordError(f"submission.json cannot be read ({error}).") from error
     if isinstance(value, dict):
-        place.write_text(json.dumps({**value, "bytes_total": total, "bytes_code": code}, indent=2) + "\n", "utf-8")
+        text = json.dumps({**value, "bytes_total": total, "bytes_code": code}, indent=2, ensure_ascii=False)
+        text = re.sub(r'"\\u0000([-+.\deE]+)"', r"\1", text)  # 1.2240 keeps its last digit
+        place.write_bytes(f"{text}\n".encode("utf-8", "replace"))
 
 
 def note_packing(folder: Path, code: int, total: int, packed: bool) -> None:
@@ -162,7 +170,8 @@ def note_packing(folder: Path, code: int, total: int, packed: bool) -> None:
             f"{code:,} bytes; `{READABLE}` is its text. Code and model are {total:,} bytes, {CAP - total:,} left under "
             f"{CAP:,}. The log was written by the plain form and states its size.\n"
         )
-        place.write_text(place.read_text("utf-8") + told, "utf-8")
+        with place.open("ab") as file:
+            file.write(told.encode())
 
 
 def inspect(script: Path) -> dict[str, Any]:

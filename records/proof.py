@@ -39,7 +39,8 @@ lab, artifact, root = json.loads(sys.argv[1])
 sys.path[:] = [p for p in sys.path if pathlib.Path(p or ".").resolve() != pathlib.Path(root)]
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in lab:
+        head = name.split(".")[0]
+        if head in lab or head.startswith("pglab"):
             raise ModuleNotFoundError("the lab is not importable here: " + name)
 sys.meta_path.insert(0, Refuse())
 def no_network(event, args):

@@ -51,7 +51,12 @@ def git(where: Path, *words: str) -> str:
         raise RecordError(f"{words[-1]!r} is no git revision; give for example --pr origin/main.")
     try:
         done = subprocess.run(
-            ["git", "-C", str(where), *words], capture_output=True, text=True, timeout=60, env={**os.environ, **calm}
+            ["git", "-C", str(where), *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            env={**os.environ, **calm},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RecordError(f"git could not be run ({error})") from error

@@ -7,7 +7,6 @@ that can be done, and only whether it compiles stays unknown.
 """
 
 import ast
-import io
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,17 +105,14 @@ def names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
 def _brotli(data: bytes) -> bytes:
     import brotli
 
-    unpacker, out = brotli.Decompressor(), io.BytesIO()
+    unpacker = brotli.Decompressor()
     try:
-        for start in range(0, len(data), 1 << 14):
-            out.write(unpacker.process(data[start : start + (1 << 14)]))
-            if out.tell() > OPENED_CAP:
-                break
+        out: bytes = unpacker.process(data, output_buffer_limit=OPENED_CAP)  # gives a block more at most
     except brotli.error as error:
         raise ValueError("not brotli") from error
-    if not unpacker.is_finished():
-        raise ValueError("cut off")
-    return out.getvalue()
+    if not unpacker.is_finished() or len(out) > OPENED_CAP:
+        raise ValueError("cut off, or too large")
+    return out
 
 
 def read_source(name: str, text: str, layers: int = LAYERS) -> Source:

@@ -76,8 +76,11 @@ def describe(values: list[float]) -> Side:
 def gain_test(new: list[float], old: list[float], margin: float, unit: str) -> Test:
     """Test that `old` minus `new` is more than `margin`, all in one unit; lower is better.
 
-    One old value is taken as a number without error (one-sample test). Raises RecordError when a list is empty.
+    One old value is taken as a number without error (one-sample test). Raises RecordError when a list is empty, or the
+    margin is no gain.
     """
+    if not 0 <= margin < math.inf:
+        raise RecordError(f"a margin is a number of 0 or more; met {margin:g}.")
     if not new or not old:
         raise RecordError("a significance test needs at least one score on each side; one side has none.")
     a, b = describe(new), describe(old)

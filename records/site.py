@@ -44,7 +44,7 @@ def write_site(paths: list[Path], out: Path) -> tuple[int, int]:
         for row, report, case in track(found, "writing pages"):
             pages[names[row.path]] = record_page(row, report.findings, case, css)
         for name, text in {**pages, MARK: "A site written by `pglab record site`.\n"}.items():
-            with (aside / name).open("w", encoding="utf-8") as file:
+            with (aside / name).open("w", encoding="utf-8", errors="replace") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

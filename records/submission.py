@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import RecordError
 
 CAP = 16_000_000
+LARGEST = 4 << 20  # bytes of a submission.json
 NINE = ("author", "github_id", "name", "blurb", "date", "val_loss", "val_bpb", "bytes_total", "bytes_code")
 TOTAL_KEYS = (
     "bytes_total",
@@ -147,7 +148,8 @@ def read_claims(path: Path) -> Claims:
     JSON object at all (bad bytes, a cut file, a list, nesting past reason, NaN).
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
     return parse_claims(data, str(path.name))
@@ -155,8 +157,8 @@ def read_claims(path: Path) -> Claims:
 
 def parse_claims(data: bytes, name: str = "submission.json") -> Claims:
     """The same from bytes."""
-    if len(data) > 4 << 20:
-        raise RecordError(f"{name}: {len(data):,} bytes; a submission.json is a few kilobytes.")
+    if len(data) > LARGEST:
+        raise RecordError(f"{name}: more than {LARGEST:,} bytes; a submission.json is a few kilobytes.")
     try:
         raw = json.loads(data.decode("utf-8-sig"), parse_float=_Number, parse_int=_Number, parse_constant=_refuse)
     except RecursionError as error:
@@ -222,9 +224,10 @@ def _seeds(claims: Claims) -> list[SeedClaim]:
         elif isinstance(value, dict):
             bpb = next((str(value[k]) for k in SEED_BPB_KEYS if isinstance(value.get(k), _Number)), None)
             loss = next((str(value[k]) for k in LOSS_KEYS if isinstance(value.get(k), _Number)), None)
-            size = next((value[k] for k in TOTAL_KEYS if isinstance(value.get(k), _Number)), None)
+            sizes = (float(value[k]) for k in TOTAL_KEYS if isinstance(value.get(k), _Number))
+            size = next((int(one) for one in sizes if math.isfinite(one)), None)
             if bpb is not None or loss is not None:
-                found.append(SeedClaim(seed, bpb, loss, int(float(size)) if size is not None else None))
+                found.append(SeedClaim(seed, bpb, loss, size))
     if not found and isinstance(claims.raw.get("seeds"), list):
         names = [str(seed) for seed in claims.raw["seeds"] if isinstance(seed, str | int | _Number)]
         lists = [claims.raw[key] for key in SEED_LISTS if isinstance(claims.raw.get(key), list)]

@@ -18,6 +18,7 @@ from .evidence import Case, before_quantisation
 from .finding import FAIL
 from .folder import find_folders, open_folder
 from .progress import track
+from .submission import LARGEST
 
 
 @dataclass
@@ -69,7 +70,8 @@ def add(found: Survey, place: Path) -> None:
 def keys_of(place: Path) -> list[str]:
     """The top-level keys of a JSON object; none when it is no such file."""
     try:
-        value = json.loads(place.read_bytes()[: 4 << 20].decode("utf-8-sig"))
+        with place.open("rb") as file:
+            value = json.loads(file.read(LARGEST).decode("utf-8-sig"))
     except (ValueError, OSError, RecursionError):
         return []
     return list(value) if isinstance(value, dict) else []

@@ -4,7 +4,10 @@ import ast
 import base64
 import json
 import lzma
+import tracemalloc
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bpb_audit.isolation as isolation
+from bpb_audit import own_table
 from bpb_audit.audit import audit
 from bpb_audit.builder_finder import find_builders
 from bpb_audit.code_signs import signs
@@ -283,3 +287,36 @@ def test_a_builder_that_the_log_did_not_use_proves_nothing(tmp_path: Path, table
     [told] = judged(folder, "PG301").findings
     assert told.verdict is (Verdict.PASS if table == TABLE else Verdict.UNCHECKED)
     assert "a builder in the code" in told.says
+
+
+@pytest.mark.parametrize("last", ["bytes(800_000_000)", "('a' * 1).join(S)", "'aaaaaaaaaaaaaaaaaaaa'.replace('a', S)",
+                                  "S.join(['a', 'b', 'c', 'd'])"])  # fmt: skip
+def test_what_grows_beyond_all_bounds_is_not_made(last: str) -> None:
+    body = base64.b64encode(zlib.compress(b"x" * (8 << 20))).decode()
+    text = f"import base64,zlib\nS = zlib.decompress(base64.b64decode('{body}')).decode()\nexec({last})\n"
+    tracemalloc.start()
+    found = unpacked(Source("x", text), {})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "is not unpacked" in found[0].note
+    assert most < 64 << 20
+
+
+def test_unpacking_leaves_the_shared_tree_as_it_was() -> None:
+    text = "S = 'a'\n" + "S = S + S\n" * 12 + "exec(S)\n"
+    before = ast.dump(parse(text) or ast.Module([], []))
+    unpacked(Source("x", text), {})
+    assert ast.dump(parse(text) or ast.Module([], [])) == before
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["x"], 5, {"a": 1}, [[1, 2]], [10**400], [[1], [2, 3]]],
+    ids=["word", "5", "table", "pairs", "far", "odd"],
+)
+@pytest.mark.parametrize("kind", ["i", ""])
+def test_a_function_that_answers_with_nonsense_is_a_sentence(kind: str, values: Any, monkeypatch) -> None:
+    many = values * 300 if isinstance(values, list) else values
+    monkeypatch.setattr(own_table, "_answer", lambda *_: {"arrays": [{"kind": kind, "values": many}]})
+    with pytest.raises(AuditError, match=r"gave (no )?tables"):
+        run_builder(find_builders(read_program(TABLE))[0], probe_model())

@@ -3,10 +3,13 @@
 import base64
 import json
 import lzma
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+import pglab
 from records.check import check_folder, check_paths
 from records.errors import RecordError
 from records.finding import FAIL, PASS, UNCHECKED
@@ -291,3 +294,23 @@ def test_a_repository_is_no_folder_but_holds_them(tmp_path):
     folder = tmp_path / "records" / "track_10min_16mb" / NAME
     folder.mkdir(parents=True)
     assert find_folders(tmp_path) == [folder]
+
+
+def test_a_large_tree_is_refused_before_it_is_walked_and_a_name_is_no_text(honest, tmp_path, monkeypatch):
+    (honest / os.fsdecode(b"\xff.md")).write_text("x")
+    assert pglab.run(["record", "site", str(honest), "--out", str(tmp_path / "site")]) == 0
+    inside = tmp_path / ".git" / honest.name
+    inside.parent.mkdir()
+    shutil.copytree(honest, inside)
+    assert "train_gpt.py" in open_folder(inside).files
+    seen = []
+
+    def endless(self, pattern):
+        while True:
+            seen.append(1)
+            yield self / "x"
+
+    monkeypatch.setattr(Path, "rglob", endless)
+    with pytest.raises(RecordError, match="more than 5,000 files"):
+        open_folder(honest)
+    assert len(seen) < 6000

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import brotli
 import pytest
 
 import pglab
@@ -152,10 +153,38 @@ def test_a_bomb_is_bounded():
     assert source.inner is None or len(source.inner) <= 16 << 20
 
 
+def test_a_bomb_of_brotli_is_bounded():
+    bomb = base64.b85encode(brotli.compress(bytes(64 << 20), quality=5, lgwin=24)).decode()
+    text = f'import brotli,base64\nexec(brotli.decompress(base64.b85decode("{bomb}")))\n'
+    assert len(text) < 1000
+    assert read_source("t", text).inner is None
+
+
+def test_bytes_digits_and_letters_of_a_record_stay_as_they_are(record, tmp_path):
+    script = SCRIPT.replace("\n", "\r\n").encode()
+    (record / "train_gpt.py").write_bytes(script)
+    (record / "README.md").write_bytes(b"# \xff\r\n")
+    (record / "submission.json").write_text('{"author": "Zo\u00eb", "val_bpb": 1.25000000, "deep": [1.10e-3]}', "utf-8")
+    made = pack_record(record, tmp_path / "out")
+    assert (made.path / "train_gpt.py").read_bytes() == script
+    assert made.bytes_code == len(script)
+    text = (made.path / "submission.json").read_text("utf-8")
+    assert '"val_bpb": 1.25000000' in text
+    assert '"author": "Zo\u00eb"' in text
+    assert "1.10e-3" in text
+    packed = pack_record(record, tmp_path / "packed", packed=True)
+    assert (packed.path / "README.md").read_bytes().startswith(b"# \xff\r\n\n## Packed")
+    assert (packed.path / READABLE).read_bytes() == script
+    (record / "train_gpt.py").write_bytes(b"# \xff\n" + script)
+    with pytest.raises(RecordError, match="byte 2 is no UTF-8"):
+        pack_record(record, tmp_path / "other")
+
+
 def test_the_lone_process_refuses_the_lab_and_the_network(tmp_path):
     """The driver's own guards, on a script that tries each."""
     tries = {
         "import records": "the lab is not importable",
+        "import pglab_report": "the lab is not importable",
         "import socket; socket.create_connection(('127.0.0.1', 9))": "no network",
     }
     for code, says in tries.items():

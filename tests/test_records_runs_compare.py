@@ -1,6 +1,7 @@
 """The list of runs and their statistics: an index that may be lost at any time, and intervals known by hand."""
 
 import json
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ from records.runs.errors import RunError
 from records.runs.index import list_runs
 from records.runs.report import sentence
 from records.runs.results import difference, groups, interval
+from records.runs.watch import log_of
 
 
 def experiment(root: Path, name: str, scores: list[float]) -> Path:
@@ -124,3 +126,14 @@ def test_runs_are_chosen_by_the_beginning_of_their_name(tmp_path: Path, capsys: 
     (tmp_path / "one-1/run.json").write_text("[]")
     assert pglab.run(["runs", "show", "one-1", *store]) == 2
     assert "damaged" in capsys.readouterr().err
+
+
+def test_rows_that_are_none_and_a_name_that_is_no_text_are_listed(tmp_path: Path) -> None:
+    for name in (b"a", b"\xff"):
+        place = tmp_path / os.fsdecode(name)
+        place.mkdir()
+        odd = {"rows": [{"bpb_raw": "x", "bytes_total": 3}, {"bpb_raw": 1.5}, 7], "stages": [1]}
+        (place / "run.json").write_text(json.dumps(odd))
+    assert {(row["bpb_raw"], row["bytes_total"]) for row in list_runs(tmp_path)} == {(1.5, 3)}
+    with pytest.raises(RunError, match=r"no train.log there yet"):
+        log_of(tmp_path / "a")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import pglab
 from records.runs import watch
 from records.runs.curve import Curve, Follower, read_curve
+from records.runs.results import training_row
 from records.runs.watch import forecast, spark, state
 
 HEAD = (
@@ -83,6 +84,21 @@ def test_any_log_is_read_without_harm(parts: list[bytes]) -> None:
         place.write_bytes(b"\n".join(parts))
         place.with_name("metrics.jsonl").write_bytes(b"\n".join(reversed(parts)))
         watch.words(state(read_curve(place)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "world_size:1.2.3", "final_x_exact val_loss:1..2 val_bpb:1..2", "step:1/2 train_loss:2.0 train_time:1.2.3ms",
+        f"step:{'1' * 5000}/2 train_loss:2.0", f"Total submission size x: {'1' * 5000} bytes",
+        f"model_params:{'9' * 400}", "config:" + '{"a":' * 100_000, f"resumed: step:{'1' * 5000}",
+        '{"step": Infinity, "train_ms": 1, "train_loss": 1}',
+    ],
+)  # fmt: skip
+def test_a_line_whose_numbers_are_none_says_nothing(line: str, tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text(f"{line}\n" + step(5, 1.5))
+    row = training_row(tmp_path, "x")
+    assert (row["steps"], row["parameters"]) == (5, None)
 
 
 def law(count: int, noise: float = 0.0) -> Curve:

@@ -115,3 +115,9 @@ def test_the_report_holds_the_tests_and_what_could_mislead():
     assert report.sentences == [verdict(compare(new, old), 0.005)[1]]
     assert "mind: old: one claimed number" in report.notes
     assert [row["unit"] for row in report.tables[0].rows] == [one["unit"] for one in report.data["tests"]]
+
+
+@pytest.mark.parametrize("margin", [-1.0, math.nan, math.inf])
+def test_a_margin_that_is_none_is_a_sentence(margin):
+    with pytest.raises(RecordError, match="a margin is a number of 0 or more"):
+        gain_test([1.0, 1.1], [1.2, 1.3], margin, "bits per byte")

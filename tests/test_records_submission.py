@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from records.errors import RecordError
 from records.evidence import agrees, near_mean
-from records.submission import CAP, Submission, decimals, make_submission, parse_claims, read_date
+from records.submission import CAP, Submission, decimals, make_submission, parse_claims, read_claims, read_date
 
 GOOD = {
     "author": "Ada",
@@ -144,3 +144,12 @@ def test_agreement_is_by_the_digits_written(claim, value, digits, same):
 def test_a_rounded_value_always_agrees(value, places):
     assert agrees(f"{value:.{places}f}", value, 8) or abs(value - round(value, places)) > 0.5 * 10.0**-places
     assert near_mean(f"{value:.{places}f}", value)
+
+
+def test_a_size_beyond_all_numbers_and_a_file_beyond_all_sizes(tmp_path):
+    claims = parse_claims(b'{"seed_results": {"1": {"val_bpb": 1.2, "bytes_total": 1e400}}}')
+    assert claims.seeds[0].bytes_total is None
+    with (tmp_path / "submission.json").open("wb") as file:
+        file.truncate(8 << 30)
+    with pytest.raises(RecordError, match="more than 4,194,304 bytes"):
+        read_claims(tmp_path / "submission.json")

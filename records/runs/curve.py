@@ -6,7 +6,9 @@ only some of them.
 """
 
 import json
+import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,19 +52,21 @@ class Curve:
         return max([p[1] for p in self.train[-1:]] + [p[1] for p in self.held[-1:]], default=0.0)
 
     def line(self, text: str) -> None:
-        """Take one line."""
+        """Take one line; one whose numbers are none ("1.2.3", thousands of digits) says nothing."""
+        with suppress(ValueError, OverflowError, RecursionError):
+            self.said(text)
+
+    def said(self, text: str) -> None:
+        """The same. Raises ValueError, OverflowError or RecursionError."""
         if found := STEP.match(text):
             self.last = int(found["last"])
             step, seconds = int(found["step"]), float(found["ms"] or 0) / 1000
-            try:
-                if found["train"] and self.fine:
-                    return
-                if found["train"]:
-                    self.train.append((step, seconds, float(found["train"])))
-                else:
-                    self.held.append((step, seconds, float(found["val"]), float(found["bpb"])))
-            except ValueError:  # "inf." and the like
+            if found["train"] and self.fine:
                 return
+            if found["train"]:
+                self.train.append((step, seconds, float(found["train"])))
+            else:
+                self.held.append((step, seconds, float(found["val"]), float(found["bpb"])))
         elif found := FINAL.match(text):
             self.finals[found["label"].removesuffix("_roundtrip")] = float(found["bpb"])
         elif found := TOTAL.match(text):
@@ -70,24 +74,22 @@ class Curve:
         elif text.startswith("{"):
             self.numbers(text)
         elif text.startswith("config:{"):
-            try:
-                self.config = json.loads(text.removeprefix("config:"))
-            except ValueError:
-                return
+            self.config = json.loads(text.removeprefix("config:"))
         elif text.startswith("resumed: step:") and (found := re.match(r"resumed: step:(\d+)", text)):
             step = int(found[1])  # what came after the checkpoint was cut, or is said again
             self.train = [p for p in self.train if p[0] <= step]
             self.held = [p for p in self.held if p[0] <= step]
         else:
             for found in NUMBER.finditer(text):
-                self.facts.setdefault(found["key"], float(found["value"]))
+                if math.isfinite(value := float(found["value"])):
+                    self.facts.setdefault(found["key"], value)
 
     def numbers(self, text: str) -> None:
         """Take one line of metrics.jsonl; what is no step of training is in the log, too."""
+        said = json.loads(text)
         try:
-            said = json.loads(text)
             step, seconds, loss = int(said["step"]), float(said["train_ms"]) / 1000, float(said["train_loss"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (KeyError, TypeError):
             return
         if not self.fine:
             self.train, self.fine = [], True

@@ -68,8 +68,9 @@ def summary(folder: Path, file: Path) -> dict[str, Any]:
         said = read_json(file)
         if not isinstance(said, dict) or not isinstance(said.get("rows"), list):
             return {"kind": "experiment", "status": "damaged", "name": folder.name}
-        scores = [row["bpb_raw"] for row in said["rows"] if isinstance(row, dict) and row.get("bpb_raw") is not None]
-        sizes = [row["bytes_total"] for row in said["rows"] if isinstance(row, dict) and row.get("bytes_total")]
+        rows = [row for row in said["rows"] if isinstance(row, dict)]
+        scores, sizes = ([row[key] for row in rows if isinstance(row.get(key), int | float)] for key in
+                         ("bpb_raw", "bytes_total"))  # fmt: skip
         return {"kind": "experiment", "status": said.get("status"), "name": said.get("name"), "made": said.get("begun"),
                 "results": len(said["rows"]), "bpb_raw": min(scores, default=None),
                 "bytes_total": min(sizes, default=None)}  # fmt: skip
@@ -106,7 +107,7 @@ def looked(root: Path) -> list[dict[str, Any]]:
         known = {place: (mark, row) for place, mark, row in index.execute("SELECT place, stamp, row FROM runs")}
         found: dict[str, dict[str, Any]] = {}
         for folder, file in find_runs(root):
-            place, mark = folder.relative_to(root).as_posix(), stamp(file)
+            place, mark = folder.relative_to(root).as_posix().encode("utf-8", "replace").decode(), stamp(file)
             if known.get(place, ("",))[0] == mark:
                 found[place] = json.loads(known[place][1])
             else:

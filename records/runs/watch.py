@@ -33,7 +33,9 @@ def log_of(place: Path) -> Path:
     said = read_json(place / "run.json")
     if isinstance(said, dict):
         folders = [
-            place.parent / str(row.get("folder")) for row in said.get("stages", []) if row.get("verb") == "train"
+            place.parent / str(row.get("folder"))
+            for row in (said["stages"] if isinstance(said.get("stages"), list) else ())
+            if isinstance(row, dict) and row.get("verb") == "train"
         ]
         logs = [folder / "train.log" for folder in folders if (folder / "train.log").is_file()]
         if logs:
