@@ -17,7 +17,7 @@ import numpy as np
 import tokenizers
 
 from .byte_counts import ends_from_table, sizes_of
-from .byte_level_file import again, byte_alphabet
+from .byte_level_file import again, byte_alphabet, framed
 from .byte_table import ByteTable
 from .errors import VocabError
 from .text_cut import CUT, LONGEST, cut
@@ -25,6 +25,7 @@ from .tokenizer import BOS, SPECIAL_NAMES, UNK, Encoded, Lossless
 
 FOREIGN = "no byte-level vocabulary of this lab"
 AT_ONCE = 64  # texts in one call
+GPT2_SPLIT = framed({})["pre_tokenizer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,15 @@ class ByteLevelTokenizer:
     bos, unk = BOS, UNK
 
     def __init__(self, data: bytes, where: str = "tokenizer.json", form: Form = BPE) -> None:
-        self.where, self._form = where, form
+        self.where, self.form = where, form
         fix = f"Make one: pglab vocab train {form.kind}"
         try:
             content = json.loads(data.decode("utf-8"))
             ours = content == form.again(content["model"])
             vocab = _names(content["model"]["vocab"])
+            split = content["pre_tokenizer"]
+            self.gpt2 = GPT2_SPLIT in (split, split.get("pretokenizers", [None])[0])  # splits of its words are well
+            self.merges: list[tuple[str, str]] | None = content["model"].get("merges")
             if not set().union(*vocab) <= set(byte_alphabet()) or "" in vocab:
                 raise ValueError("a token that is spelt in other characters than bytes")
             content["added_tokens"] = []
@@ -61,6 +65,7 @@ class ByteLevelTokenizer:
         if not ours:
             raise VocabError(f"{where}: {FOREIGN} (what it holds makes another file than this). {fix}")
         byte_of = {character: byte for byte, character in enumerate(byte_alphabet())}
+        self.names = vocab
         self._tokens = [b""] * (len(SPECIAL_NAMES) + len(vocab))
         for token, token_id in vocab.items():
             self._tokens[token_id] = bytes(byte_of[character] for character in token)
@@ -75,7 +80,7 @@ class ByteLevelTokenizer:
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """See Tokenizer."""
         sizes_of(texts)  # a lone surrogate is refused here, by its name
-        parts = [list(cut(text, LONGEST, self._form.cut)) for text in texts]
+        parts = [list(cut(text, LONGEST, self.form.cut)) for text in texts]
         flat = [part for whole in parts for part in whole]
         ids: list[np.ndarray] = []
         for at in range(0, len(flat), AT_ONCE):

@@ -42,6 +42,7 @@ class SentencePieceTokenizer:
             [self._engine.is_control(i) or self._engine.is_unknown(i) or self._engine.is_unused(i) for i in ids], bool
         )
         self._byte = np.array([self._engine.is_byte(i) for i in ids], bool)
+        self.ordinary = ~self.silent & ~self._byte  # pieces that text is merged into, and user-defined symbols
         pieces = [self._engine.id_to_piece(i) for i in ids]
         spaced = np.array([p.startswith(SPACE) for p in pieces], bool) & ~self.silent & ~self._byte
         official = np.array([len(p.removeprefix(SPACE).encode("utf-8")) for p in pieces], np.int64)
@@ -62,9 +63,25 @@ class SentencePieceTokenizer:
         return f"SentencePieceTokenizer({self.where!r})"
 
     def _divides(self, pieces: list[str]) -> bool:
-        """Whether no token reaches from one word into the next, so that a text may be cut before a space."""
+        """Whether no token reaches from one word into the next."""
         own = self._engine.piece_to_id(SPACE) != self.unk
-        return own and self.normaliser.merges and not any(SPACE in piece[1:] for piece in pieces)
+        return own and self.normaliser.merges and not any(SPACE in piece.lstrip(SPACE) for piece in pieces)
+
+    def pieces(self) -> list[str]:
+        """Each piece by its id."""
+        return list(self._engine.id_to_piece(list(range(self.size))))
+
+    def scores(self) -> list[float]:
+        """The score of each piece."""
+        return list(self._engine.get_score(list(range(self.size))))
+
+    def byte_pieces(self) -> list[int]:
+        """(256,) the piece of each byte."""
+        return [self._engine.piece_to_id(f"<0x{byte:02X}>") for byte in range(256)]
+
+    def normalised(self, text: str) -> str:
+        """What the normaliser makes of a text."""
+        return str(self._engine.normalize(text))
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """See Tokenizer."""

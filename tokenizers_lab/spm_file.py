@@ -94,50 +94,23 @@ def read_normaliser(data: bytes, where: str) -> Normaliser:
     )
 
 
-def plain_symbols(data: bytes) -> bytes:
-    """The same model with every user-defined symbol of one character written as an ordinary piece.
+def replacements(data: bytes) -> bytes:
+    """The normaliser's table of replacements, b"" for none. Raises ValueError for what is no protobuf."""
+    normalizer = _fields(data).get(3, b"")
+    table = _fields(normalizer).get(2, b"") if isinstance(normalizer, bytes) else b""
+    return table if isinstance(table, bytes) else b""
 
-    SentencePiece BPE cuts text at a user-defined symbol; where no other piece holds that character, an ordinary piece
-    is cut off just so, for there is nothing to merge it with. Other readers know ordinary pieces better. Raises
-    ValueError for a symbol of more characters, or one that stands in another piece, and for what is no protobuf.
-    """
-    parts: list[bytes] = []
-    others: list[bytes] = []
-    symbols: list[bytes] = []
-    at = 0
+
+def user_defined(data: bytes) -> list[int]:
+    """The ids of user-defined symbols. Raises ValueError for what is no protobuf."""
+    found: list[int] = []
+    at = index = 0
     while at < len(data):
-        begin = at
         key, at = _varint(data, at)
-        if key & 7 == 2:
-            size, at = _varint(data, at)
-        else:
-            size = {1: 8, 5: 4}.get(key & 7, 0)
-            at = at if size else _varint(data, at)[1]
-        piece, at = data[at : at + size], at + size
-        if at > len(data):
-            raise ValueError("a field is cut off")
-        if key != PIECE:
-            parts.append(data[begin:at])
-            continue
-        fields = _fields(piece) if piece.endswith(bytes([TYPE, USER_DEFINED])) else {}
-        if fields.get(3) == USER_DEFINED:
-            name = bytes(fields.get(1, b"")).decode("utf-8")
-            if len(name) != 1:
-                raise ValueError(f"the symbol {name!r:.40} is not one character")
-            symbols.append(name.encode("utf-8"))
-            piece = piece[:-2]  # without a type a piece is ordinary
-        else:
-            others.append(piece)
-        parts.append(bytes([PIECE]) + _number(len(piece)) + piece)
-    rest = b"".join(others)
-    if any(symbol in rest for symbol in symbols):
-        raise ValueError("a symbol stands in another piece")
-    return b"".join(parts)
-
-
-def _number(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
+        size, at = _varint(data, at) if key & 7 == 2 else ({1: 8, 5: 4}.get(key & 7, 0), at)
+        if key == PIECE:
+            if data[at : at + size].endswith(bytes([TYPE, USER_DEFINED])):
+                found.append(index)
+            index += 1
+        at += size
+    return found

@@ -46,11 +46,11 @@ def repair_spans(spans: np.ndarray, is_byte: np.ndarray, size: int) -> np.ndarra
     is_byte: (n,) bool. Sentencepiece gives all bytes of a character to the last of its byte pieces.
     """
     ends = np.minimum(np.maximum.accumulate(spans), size)
-    ends[-1] = size
     edges = np.flatnonzero(np.diff(np.concatenate([[False], is_byte, [False]]).astype(np.int8)))
     for first, last in zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True):
         before = int(ends[first - 1]) if first else 0
         own = int(ends[last]) - np.arange(last - first, -1, -1)
         if own[0] > before:
             ends[first : last + 1] = own
+    ends[-1] = size
     return ends

@@ -1,9 +1,7 @@
 """Where a text may be cut so that its parts have the tokens of the whole.
 
-The GPT-2 split begins a new word at a single space between two words, whatever stands around it. A SentencePiece BPE
-vocabulary whose pieces hold a space only at their beginning never merges across one either; there the letters beside it
-are taken from ASCII, which no normaliser touches. Long documents are cut there to keep memory flat, and documents with
-something odd in one place to treat only that place differently.
+The GPT-2 split begins a new word at a single space between two words, whatever stands around it. Long documents are cut
+there to keep memory flat.
 """
 
 import re
@@ -11,7 +9,6 @@ from collections.abc import Iterator
 
 LONGEST = 1 << 16  # characters handed over at once; Hugging Face needs some 100 bytes of memory for each
 CUT = re.compile(r"(?<=\w) (?=\w)")
-BEFORE_WORD = re.compile("(?<=[A-Za-z0-9]) (?=[A-Za-z0-9])")
 
 
 def cut(text: str, longest: int = LONGEST, where: re.Pattern[str] = CUT) -> Iterator[str]:

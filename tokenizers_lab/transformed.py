@@ -31,7 +31,6 @@ class CaseOpsTokenizer:
 
     def __init__(self, inner: SentencePieceTokenizer) -> None:
         self.inner = inner
-        self.divides: bool = inner.divides
         self.size: int = inner.size
         self.bos: int = inner.bos
         self.unk: int = inner.unk
