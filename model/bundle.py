@@ -285,5 +285,5 @@ def bundle_of(recipe: Path, codec: str, kernels: str, short: Mapping[tuple[str, 
 
 def is_current(recipe: Path, script: Path) -> bool:
     """Whether `script` equals what the modules and the recipe give today, plain or packed."""
-    text = script.read_text(encoding="utf-8")
-    return text == recipe_bundle(recipe) or text == packed_bundle(recipe)
+    there = script.read_bytes()
+    return there == recipe_bundle(recipe).encode() or there == packed_bundle(recipe).encode()

@@ -64,7 +64,7 @@ def train(
     """
     from .checkpoint_words import finished_words
     from .config import RunConfig, read_recipe, with_values
-    from .errors import ModelError
+    from .data import check_shards
     from .launch import launch
     from .progress import Watcher
 
@@ -76,12 +76,12 @@ def train(
     if seconds is not None:
         from_flags["max_wallclock_seconds"] = seconds
     config = with_values(config, from_flags, "the command line")
-    if not shards.is_dir():
-        raise ModelError(f"{shards}: no such folder. Make shards with: pglab shards write")
     said = finished_words(out / "checkpoint", config)
     if said is None:
+        check_shards(shards, config.vocab_size)
+        processes = usable_ranks(ranks, config.device, config.micro_batches)
         with Watcher(config) as watcher:
-            status = launch(config, place, out, usable_ranks(ranks, config.device), watcher.line)
+            status = launch(config, place, out, processes, watcher.line)
         if status:
             print("interrupted; the same command continues.", file=sys.stderr)
             return status
@@ -99,17 +99,29 @@ def train(
     return show(score_report(scores, {}), Ways())
 
 
-def usable_ranks(wished: int, device: str) -> int:
-    """The number of processes: as wished, but no more than there are GPUs where those are used."""
+def usable_ranks(wished: int, device: str, micro_batches: int) -> int:
+    """The number of processes: as wished, but no more than there are GPUs where those are used.
+
+    Unless wished, the most that a step's pieces can be shared out over. Raises ModelError for what does not divide
+    them.
+    """
+    from .errors import ModelError
+
+    fit = [n for n in range(1, micro_batches + 1) if micro_batches % n == 0]
+    if wished and wished not in fit:
+        raise ModelError(
+            f"--ranks {wished} does not divide micro_batches, {micro_batches}; wanted 0, one of {fit}, or another "
+            "--set micro_batches=N."
+        )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpus = 0
     if device != "cpu" and (shutil.which("nvidia-smi") or Path("/proc/driver/nvidia").exists()):  # else save the import
         import torch
 
         gpus = torch.cuda.device_count()
-    if gpus:
-        return min(wished or gpus, gpus)
-    return wished or min(2, cores)
+    if gpus and wished:
+        return min(wished, gpus)
+    return wished or max(n for n in fit if n <= (gpus or min(2, cores)))
 
 
 @model.command(name="eval")
@@ -129,7 +141,7 @@ def eval_(
     Parameters
     ----------
     artifact
-        A .pgc, .int8.ptz, .safetensors or .pt file.
+        A .pgc, .int8.ptz, .safetensors or .pt file, or a run folder that holds one.
     shards
         Folder of validation shards with their token table.
     """

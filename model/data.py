@@ -22,6 +22,8 @@ SHARD_MAGIC, SHARD_VERSION, SHARD_HEAD = 20240520, 1, 256  # the head's length i
 
 def shard_count(path: Path) -> int:
     """The number of tokens a shard holds, its head and its size checked. Raises ModelError or OSError."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no file, though it is named as a shard. Write or fetch it again.")
     head = np.fromfile(path, dtype="<i4", count=SHARD_HEAD)
     if head.size < SHARD_HEAD:
         raise ModelError(
@@ -110,7 +112,9 @@ def read_sidecar(folder: Path) -> np.ndarray | None:
 
 
 def check_manifest(folder: Path, vocab_size: int) -> None:
-    """ModelError when the folder's manifest.json, if there is one, names a vocabulary of another size."""
+    """ModelError when there is no such folder, or its manifest.json, if any, names a vocabulary of another size."""
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder of shards. Make one with: pglab shards write, or set data_path.")
     path = folder / "manifest.json"
     if not path.exists():
         return
@@ -121,6 +125,14 @@ def check_manifest(folder: Path, vocab_size: int) -> None:
         raise ModelError(f"{path}: cannot be read ({str(error)[:80]}). Write the shards again.") from None
     if size != vocab_size:
         raise ModelError(f"{path}: the shards' vocabulary has {size} tokens, vocab_size is {vocab_size:,}; set it so.")
+
+
+def check_shards(folder: Path, vocab_size: int) -> None:
+    """What can be said of a folder of shards at once: it is there, heads are right, sizes agree. Raises ModelError."""
+    check_manifest(folder, vocab_size)
+    for split in ("train", "val"):
+        for path in shard_files(folder, split):
+            check_begin(path, vocab_size)
 
 
 class TokenStream:

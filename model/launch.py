@@ -6,6 +6,7 @@ bundle and the settings, starts it, hands on its lines, and passes a wish to sto
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from .config import RunConfig
 from .errors import ModelError
 from .lock import folder_lock
 
+LEAST_DISK = 1 << 16  # bytes
 REQUEST = "request.json"  # the settings of the run, for PGLAB_CONFIG
 QUIET_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}  # fewer page faults
 
@@ -48,7 +50,7 @@ def launch(config: RunConfig, recipe: Path, run: Path, ranks: int, say: Callable
     for needed in (
         "torch",
         "safetensors",
-        *(["triton"] if config.kernels == "triton" else []),
+        *(["triton"] if config.kernels == "triton" and config.device != "cpu" else []),
     ):  # said here in a sentence, not by the child in a traceback
         if find_spec(needed) is None:
             raise ModuleNotFoundError(f"No module named {needed!r}", name=needed)
@@ -102,4 +104,7 @@ def last_words(run: Path, status: int) -> str:
     said = [line.split("error: ", 1)[1] for line in lines if line.startswith("error: ")]
     if said:
         return said[-1]
-    return f"the run in {run} ended with status {status}; see {run / 'stderr.txt'}. The same command goes on."
+    if shutil.disk_usage(run).free < LEAST_DISK:  # then it could not say so itself
+        return f"{run}: no space is left on the disk. Make room and give the same command: the run goes on."
+    last = next((f" ({line.strip():.160})" for line in reversed(lines) if line.strip()), "")
+    return f"the run in {run} ended with status {status}{last}; see {run / 'stderr.txt'}. The same command goes on."

@@ -5,6 +5,7 @@ shape is the standard GPT's.
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -91,6 +92,8 @@ def config_in_log(log: Path) -> dict[str, object] | None:
 def load_model(artifact: Path, length: int) -> GPT:
     """The model of a file, its settings in `.config`. Raises ModelError, CodecError or OSError."""
     arrays = read_artifact(artifact)
+    if length < 0:
+        raise ModelError(f"a sequence of {length} tokens cannot be; wanted at least 1, or 0 for the length as trained.")
     length = length or config_beside(artifact).train_seq_len
     own = {"train_seq_len": length, "train_batch_tokens": length, "micro_batches": 1, "eval_stride": 0}
     config = with_values(config_beside(artifact), {**shape_of(arrays, str(artifact)), **own}, str(artifact))
@@ -108,9 +111,15 @@ def first_targets(text: ValidationText, tokens: int) -> ValidationText:
 
 
 def score_artifact(artifact: Path, shards: Path, how: Scoring = PLAIN, tell: Told = tell_nobody) -> dict[str, object]:
-    """The content of score.json for a file on a folder of shards. Raises ModelError, CodecError or OSError."""
+    """The content of score.json for a file, or that of a run folder, on a folder of shards.
+
+    Raises ModelError, CodecError or OSError.
+    """
     if not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
+    if how.tokens < 0:
+        raise ModelError(f"--tokens {how.tokens}; wanted at least 1, or 0 for all.")
+    artifact = artifact_in(artifact)
     model = load_model(artifact, how.length)
     config = with_values(model.config, {"data_path": str(shards)} | how.changes(), "the command line")
     text = read_validation(config)
@@ -122,4 +131,6 @@ def score_artifact(artifact: Path, shards: Path, how: Scoring = PLAIN, tell: Tol
     model.compute_dtype = products_dtype(config, device)  # so that a run's own score comes out again
     begin = time.perf_counter()
     sums, words = score_by_method(model, text, config, EVAL_TOKENS[device.type], tell=tell)
+    if not math.isfinite(sums.nats):
+        raise ModelError(f"{artifact}: the score is {sums.nats} nats; where the model adapts, give a lower --rate.")
     return score_words(sums, words, artifact.name, time.perf_counter() - begin)

@@ -188,6 +188,9 @@ def test_a_bundle_carries_its_recipe_s_codec_alone(tmp_path: Path) -> None:
     script = tmp_path / "train_gpt.py"
     script.write_text(own)
     assert is_current(recipe, script)
+    script.write_bytes(own.encode() + b"\xc0")
+    assert not is_current(recipe, script)
+    script.write_text(own)
     ask = "import train_gpt as t; print(t.parse_recipe('int8-row+brotli11')); t.parse_recipe('int6-row+mix')"
     done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("Recipe(quantizer=RowInt(bits=8")

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import pglab
+from model.cli import usable_ranks
 from model.launch import last_words
 from model.lock import folder_lock
 from model.ranks import Ranks
@@ -139,17 +141,24 @@ def test_one_training_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_last_words(tmp_path: Path) -> None:
+def test_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stderr.txt").write_text("noise\nerror: the loss is nan.\nTraceback ...\n")
     assert last_words(tmp_path, 1) == "the loss is nan."
-    (tmp_path / "stderr.txt").write_text("Segmentation fault\n")
-    assert "ended with status -11" in last_words(tmp_path, -11)
+    (tmp_path / "stderr.txt").write_text("Segmentation fault\n\n")
+    assert "ended with status -11 (Segmentation fault); see" in last_words(tmp_path, -11)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    (tmp_path / "stderr.txt").write_bytes(b"")  # where there was no room for a word
+    assert last_words(tmp_path, 1).startswith(f"{tmp_path}: no space is left on the disk. Make room and")
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         ("train --shards nowhere --out run", "nowhere: no such folder"),
+        ("train --shards . --out run", "no fineweb_train_*.bin there"),
+        ("train --shards tiny --out run", "manifest.json: the shards' vocabulary has 40 tokens, vocab_size is 1,024"),
+        ("train --shards tiny --out run --set vocab_size=40 --ranks 3", "--ranks 3 does not divide micro_batches, 2"),
+        ("train --shards tiny --out run --set vocab_size=40 --ranks -1", "wanted 0, one of [1, 2], or another --set"),
         ("train --shards . --out run --recipe nothing", "no recipe is called 'nothing'; there are baseline"),
         ("train --shards . --out run --set num_layer=3", "the nearest is 'num_layers'"),
         ("eval nothing.pgc --shards .", "nothing.pgc: no such file"),
@@ -161,12 +170,24 @@ def test_bad_words_are_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.bin").write_bytes(b"")
+    (write_tiny_shards(tmp_path / "tiny") / "manifest.json").write_text('{"vocabulary": {"size": 40}}')
     assert pglab.run(["model", *words.split()]) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith("error: ")
     assert says in told.err
     assert told.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("wished", "pieces", "cores", "ranks"), [(0, 8, 4, 2), (0, 1, 4, 1), (0, 3, 2, 1), (4, 8, 1, 4), (1, 3, 2, 1)]
+)
+def test_as_many_ranks_as_share_a_step_s_pieces(
+    wished: int, pieces: int, cores: int, ranks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores), raising=False)
+    assert usable_ranks(wished, "cpu", pieces) == ranks
 
 
 def test_the_command_scores_a_file(tmp_path: Path, shards: Path, capsys: pytest.CaptureFixture[str]) -> None:

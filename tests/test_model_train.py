@@ -1,6 +1,5 @@
-"""A whole tiny run: ends with its files, goes on after a stop with the identical curve, refuses what cannot work."""
+"""A whole tiny run: ends with its files, refuses what cannot work; its scores."""
 
-import errno
 import json
 import sys
 from dataclasses import replace
@@ -11,42 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from model import checkpoint, train
-from model.checkpoint import load_state, save_state, state_tensors
+from model import train
+from model.checkpoint import state_tensors
 from model.errors import ModelError
-from model.evaluate import ScoreSums, read_validation, score_sequential
 from model.export import weights_in, weights_out
 from model.gpt import GPT, parameter_count
 from model.ranks import Ranks, StopRequest, check_world, open_ranks, products_dtype, rank_numbers
 from model.rounding import codec_grid, matrices
-from model.score import load_model, score_artifact
+from model.score import score_artifact
 from model.scoring import Scoring
-from model.train import Training, run_training
+from model.train import Training
 from tests.model_makers import shard_bytes, tiny_config, write_tiny_shards
+from tests.model_runs import ALONE, curve, run_in
 from tests.test_model_switches import ALL
-
-ALONE = Ranks(0, 1, torch.device("cpu"), torch.float32)
-
-
-class Leave:
-    """A stop request that comes after some steps."""
-
-    def __init__(self, after: int = 10**9) -> None:
-        self.left = after
-
-    def check(self) -> bool:
-        self.left -= 1
-        return self.left <= 0
-
-
-def run_in(folder: Path, config: Any, after: int = 10**9) -> int:
-    folder.mkdir(exist_ok=True)
-    return run_training(config, folder, ALONE, Leave(after))  # type: ignore[arg-type]
-
-
-def curve(folder: Path) -> list[tuple[int, float]]:
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [(row["step"], row.get("train_loss", row.get("val_loss"))) for row in rows]
 
 
 @pytest.fixture
@@ -93,36 +69,6 @@ def test_the_run_s_score_is_by_the_recipe_s_method(tmp_path: Path, shards: Path,
     assert f"final_official_zlib9_roundtrip_exact val_loss:{plain['val_loss']:.8f}" in log
 
 
-def test_stopping_and_going_on_gives_the_identical_run(tmp_path: Path, shards: Path) -> None:
-    config = tiny_config(shards, val_loss_every=3, warmup_steps=2)
-    straight, broken = tmp_path / "a", tmp_path / "b"
-    assert run_in(straight, config) == 0
-    assert run_in(broken, config, after=4) == 143
-    with (broken / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 99, "train_loss": 1}\n')  # written by a run that was killed after its checkpoint
-    assert run_in(broken, config, after=3) == 143
-    assert run_in(broken, config) == 0
-    assert curve(straight) == curve(broken)
-    weights = [(run / "checkpoint" / "model.safetensors").read_bytes() for run in (straight, broken)]
-    assert weights[0] == weights[1]
-    assert (straight / "final_model.pgc").read_bytes() == (broken / "final_model.pgc").read_bytes()
-
-
-def test_a_run_killed_while_exporting_finishes_the_export(tmp_path: Path, shards: Path, monkeypatch: Any) -> None:
-    config, run = tiny_config(shards), tmp_path / "run"
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("model.train.finish_run", fail)
-    with pytest.raises(OSError, match="No space"):
-        run_in(run, config)
-    monkeypatch.undo()
-    assert run_in(run, config) == 0
-    assert [step for step, _ in curve(run)] == [*range(1, 11), 10]
-    assert (run / "train.log").read_text().count("step:10/10 val_loss") == 1
-
-
 def test_equal_seeds_give_equal_runs_and_others_do_not(tmp_path: Path, shards: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run_in(tmp_path / name, tiny_config(shards, seed=seed))
@@ -144,55 +90,12 @@ class _Silent:
         """Nothing."""
 
 
-def test_other_settings_are_refused(tmp_path: Path, shards: Path) -> None:
-    run = tmp_path / "run"
-    assert run_in(run, tiny_config(shards), after=2) == 143
-    with pytest.raises(ModelError, match=r"began with matrix_lr = 0\.04, now it is 0\.02"):
-        run_in(run, tiny_config(shards, matrix_lr=0.02))
-
-
-def test_a_loss_that_is_not_finite_ends_with_the_last_good_state(tmp_path: Path, shards: Path) -> None:
-    run, config = tmp_path / "run", tiny_config(shards, matrix_lr=1e38, iterations=30)
-    with pytest.raises(ModelError, match=r"step \d+: the loss is nan; the last good state is kept"):
-        run_in(run, config)
-
-
-def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, shards: Path) -> None:
-    config = tiny_config(shards)
-    training = Training(config, ALONE)
-    tensors = state_tensors(training.model, training.adam, training.muon)
-    tensors["model.skip_weights"][0, 0] = float("nan")
-    from model.checkpoint import RunState
-
-    with pytest.raises(ModelError, match="skip_weights is not finite after step 3"):
-        save_state(tmp_path, RunState(step=3), config, tensors)
-    assert not list(tmp_path.glob("*.safetensors"))
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x08\0\0\0\0\0\0\0{}      ", b"\xff" * 64])
-def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, shards: Path, damage: bytes) -> None:
-    (tmp_path / "state.safetensors").write_bytes(damage)
-    with pytest.raises(ModelError, match=r"damaged|its format is"):
-        load_state(tmp_path, tiny_config(shards))
-
-
-def test_every_truncated_checkpoint_is_refused(tmp_path: Path, shards: Path) -> None:
-    run, config = tmp_path / "run", tiny_config(shards)
-    run_in(run, config, after=2)
-    path = run / "checkpoint" / "state.safetensors"
-    good = path.read_bytes()
-    for cut in [*range(0, 400, 7), *range(400, len(good), 997), len(good) - 1]:
-        path.write_bytes(good[:cut])
-        with pytest.raises(ModelError):
-            load_state(path.parent, config)
-
-
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"vocab_size": 41}, "a table for"),
         ({"train_seq_len": 256, "train_batch_tokens": 512}, "validation split has 203 tokens, too few"),
-        ({"data_path": "/nowhere"}, "token_table"),
+        ({"data_path": "/nowhere"}, "no such folder of shards"),
         ({"codec": "fp16+zlib9", "qat_below": 0.5}, "no row-wise grid"),
         ({"eval_method": "ttt"}, "eval_method"),
         ({"codec": "int9-row+zlib9"}, "no quantiser"),
@@ -232,32 +135,6 @@ def test_bad_shards_are_one_sentence_before_any_work(
         run_in(tmp_path / "run", tiny_config(shards))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "train.log").exists()
-
-
-def test_a_full_disk_ends_with_a_clear_word_and_the_last_good_state(
-    tmp_path: Path, shards: Path, monkeypatch: Any, capsys: Any
-) -> None:
-    config, calls = tiny_config(shards, checkpoint_seconds=1e-9), []
-    write = checkpoint.write_aside
-
-    def full(path: Path, data: bytes) -> int:
-        calls.append(path)
-        if len(calls) > 3:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, data)
-
-    monkeypatch.setattr(checkpoint, "write_aside", full)
-    monkeypatch.setattr(train, "layered_config", lambda *_: config)
-    monkeypatch.setattr(train, "open_ranks", lambda *_: ALONE)
-    monkeypatch.setattr(sys, "argv", ["train_gpt.py"])
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        train.main()
-    assert ended.value.code == 2
-    assert "error: no space is left on the disk; what was saved last stays." in capsys.readouterr().err
-    saved = load_state(tmp_path / "checkpoint", config)
-    assert saved is not None
-    assert saved[0].step == 3
 
 
 @pytest.mark.parametrize(("words", "status"), [(["--help"], 0), (["-h"], 0), (["--seed", "1"], 2)])
@@ -329,66 +206,6 @@ def test_the_baselines_size() -> None:
 
     with torch.device("meta"):
         assert parameter_count(GPT(RunConfig())) == 17_059_912
-
-
-def test_scores_do_not_depend_on_batches_or_ranks(shards: Path) -> None:
-    config = tiny_config(shards)
-    torch.manual_seed(0)
-    model, text = GPT(config), read_validation(config)
-    whole = score_sequential(model, text, 8, 10**6)
-    small = score_sequential(model, text, 8, 1)
-    parts = [score_sequential(model, text, 8, 24, rank, 3) for rank in range(3)]
-    assert whole.tokens == small.tokens == sum(p.tokens for p in parts) == 200
-    assert whole.bytes_raw == small.bytes_raw == sum(p.bytes_raw or 0 for p in parts)
-    assert whole.bytes_table == sum(p.bytes_table for p in parts)
-    assert whole.nats == pytest.approx(small.nats, rel=1e-6)
-    assert whole.nats == pytest.approx(sum(p.nats for p in parts), rel=1e-6)
-
-
-def test_bytes_are_those_of_the_scored_targets(shards: Path) -> None:
-    config = tiny_config(shards)
-    text = read_validation(config)
-    sums = score_sequential(GPT(config), text, 8, 64)
-    table, raw = 0, 0
-    for at in range(1, 201):  # a plain loop as the judge
-        token, before = int(text.tokens[at]), int(text.tokens[at - 1])
-        own = token % 4 + 1 + (1 if token % 3 == 0 and before != 1 else 0)
-        table += own
-        raw += own + (token % 7 == 0)
-    assert (sums.bytes_table, sums.bytes_raw) == (table, raw)
-
-
-def test_without_a_sidecar_raw_bytes_are_unknown(tmp_path: Path) -> None:
-    config = tiny_config(write_tiny_shards(tmp_path / "s", sidecar=False))
-    sums = score_sequential(GPT(config), read_validation(config), 8, 64)
-    assert sums.bytes_raw is None
-    assert sums.bpb_raw is None
-    assert ScoreSums(1.0, 1, 0, 0).bpb_table == float("inf")
-
-
-def test_a_file_of_another_shape(tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
-
-    save_file({"a": np.zeros((2, 2), np.float32)}, tmp_path / "x.safetensors")
-    with pytest.raises(ModelError, match="not the tensors of a standard GPT"):
-        load_model(tmp_path / "x.safetensors", 8)
-    (tmp_path / "y.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="not safetensors"):
-        load_model(tmp_path / "y.safetensors", 8)
-
-
-@pytest.mark.parametrize(("suffix", "says"), [("int8.ptz", 2.726), ("pt", 2.725)])
-def test_a_public_checkpoint_scores_as_published(real_data: Path, tmp_path: Path, suffix: str, says: float) -> None:
-    from dataclasses import replace
-
-    from model.score import first_targets
-
-    model = load_model(real_data / "weights" / f"nolanvild_3L128_0.48M.{suffix}", 256)
-    (tmp_path / "fineweb_val_000000.bin").symlink_to(real_data / "text/shards/fineweb_val_head_sp1024.bin")
-    tokenizer = str(real_data / "tokenizers/fineweb_1024_bpe.model")
-    config = replace(model.config, data_path=str(tmp_path), tokenizer_path=tokenizer)
-    sums = score_sequential(model, first_targets(read_validation(config), 65_536), 256, 8192)
-    assert round(sums.bpb_table, 3) == says
 
 
 def test_bfloat16_trains_on_a_cpu_too(shards: Path) -> None:
