@@ -43,6 +43,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "codecs": ("compress.bench:bench", "Sizes and seconds of our codecs against general compressors."),
     "lossy": ("model.bench_lossy:bench", "Bytes at equal damage: our quantisers against the records'."),
     "train": ("model.bench:bench", "A training step against the baseline's own, written plainly."),
+    "switches": ("model.bench_switches:bench", "What settings are worth: several seeds in pairs, at equal steps."),
     "kernels": ("model.cuda_bench:bench", "Each Triton kernel against plain and compiled PyTorch, on a GPU."),
     "gpu": ("model.cuda_report:bench", "All that a GPU has to tell: parity, attention, kernels, steps, a training."),
     "prove": ("model.bench_prove:bench", "A text proved and restored: tokens a second, shares of the time, peers."),
