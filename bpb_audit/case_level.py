@@ -1,8 +1,10 @@
-"""Reader of the lab's own `pglab-case-level-1` vocabularies: byte-level BPE whose case signs are three bytes.
+"""Reader of the lab's own case vocabularies: byte-level tokens in which three bytes are case signs.
 
-Such a file lists the special ids and then merges, in the GPT-2 alphabet. The ids follow from it: specials first, then
-the 256 bytes in order, then one id a merge. The bytes 0xFD, 0xFE and 0xFF are case signs (case_signs.py) and stand for
-no byte of the document, so a token counts its bytes that are no sign, and the byte table is exact without a sidecar.
+The bytes 0xFD, 0xFE and 0xFF are case signs (case_signs.py) and stand for no byte of the document, so a token counts
+its bytes that are no sign, and the byte table is exact without a sidecar. A file `pglab-case-level-1` is byte-level
+BPE: it lists the special ids and then merges, in the GPT-2 alphabet, and the ids follow: specials first, then the 256
+bytes in order, then one id a merge. A file `pglab-case-level-2` holds, under "tokenizer", an ordinary tokenizer.json
+with a byte-level decoder, which hf_json.py reads.
 """
 
 from dataclasses import replace
@@ -11,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from .byte_alphabet import character_to_byte
-from .case_signs import FIRST_SIGN
+from .case_signs import FIRST_SIGN, count_signs
 from .errors import AuditError
 from .vocabulary import MAX_IDS, ByteTable, Vocabulary, build
 
-FORMAT = "pglab-case-level-1"
+FORMAT, WRAPPED = "pglab-case-level-1", "pglab-case-level-2"
 SPECIAL = ("pad", "bos", "eos", "unk")
 
 
@@ -64,3 +66,13 @@ def case_level(top: dict[str, Any], where: str) -> Vocabulary:
         merges=np.unique(np.array([left * size + right for left, right in pairs], np.int64)),
     )
     return replace(made, transform="case signs")
+
+
+def signs_not_counted(plain: Vocabulary, where: str) -> Vocabulary:
+    """A byte-level vocabulary, read as one of text with case signs. Raises AuditError for any other."""
+    if not plain.kind.endswith("byte-level"):
+        raise AuditError(f"{where}: case signs over {plain.kind}; wanted a byte-level decoder inside.")
+    base = plain.table.base_bytes - count_signs(plain.flat, plain.ends)
+    return replace(
+        plain, kind=f"{plain.kind} with case signs", table=replace(plain.table, base_bytes=base), transform="case signs"
+    )

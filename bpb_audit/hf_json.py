@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .byte_alphabet import byte_fallback, character_to_byte, to_bytes
-from .case_level import FORMAT, case_level
+from .case_level import FORMAT, WRAPPED, case_level, signs_not_counted
 from .errors import AuditError
 from .vocabulary import MAX_IDS, ByteTable, StartSpace, Vocabulary, build
 
@@ -147,7 +147,15 @@ def read_tokenizer_json(data: bytes, where: str) -> Vocabulary:
         return _pure_byte(top, where)
     if top.get("format") == FORMAT:
         return case_level(top, where)
-    model = top.get("model")
+    if top.get("format") == WRAPPED:
+        inner = top.get("tokenizer")
+        _want(isinstance(inner, dict), where, f"a tokenizer of type {type(inner).__name__}", "an object")
+        return signs_not_counted(_ordinary(inner, where), where)
+    return _ordinary(top, where)
+
+
+def _ordinary(top: dict[str, Any], where: str) -> Vocabulary:
+    model: Any = top.get("model")
     _want(isinstance(model, dict), where, f"keys {sorted(map(str, top))[:6]}", 'an object under "model"')
     entries = _vocabulary_entries(model, where)
     decoder, before = top.get("decoder"), top.get("pre_tokenizer")

@@ -29,6 +29,10 @@ def file(merges: object, specials: object = SPECIALS, name: str = "pglab-case-le
     return json.dumps({"format": name, "added_tokens": specials, "merges": merges}).encode()
 
 
+def wrapped(inner: object) -> bytes:
+    return json.dumps({"format": "pglab-case-level-2", "kind": "some_case", "tokenizer": inner}).encode()
+
+
 MERGES = [[spell(b"h"), spell(b"e")], [spell(b"t"), spell(b"he")], [spell(b" "), spell(b"the")]]
 MERGES += [[spell(b"i"), spell(b"\xfd")]]
 
@@ -72,6 +76,18 @@ def test_ids_follow_from_the_merges() -> None:
         made.decode(np.array([1, 259, 4 + ord("1")]))
 
 
+def test_an_ordinary_file_over_folded_text_counts_no_signs() -> None:
+    vocab = [[added["content"], 0.0] for added in SPECIALS] + [[spell(bytes([byte])), -1.0] for byte in range(256)]
+    vocab += [[spell(b"\xff the"), -2.0], [spell(b"i\xfd"), -2.0]]
+    inner = {"added_tokens": SPECIALS, "decoder": {"type": "ByteLevel"}, "model": {"type": "Unigram", "vocab": vocab}}
+    made = parse_tokenizer(wrapped(inner), "f")
+    assert isinstance(made, Vocabulary)
+    assert (made.transform, made.bos, len(made)) == ("case signs", 1, 262)
+    assert text_sizes(made)[[1, 4, 257, 259, 260, 261]].tolist() == [0, 1, 0, 0, 4, 1]
+    assert np.array_equal(made.table.base_bytes, text_sizes(made)[:262])
+    assert made.decode(np.array([1, 260, 261, 4 + ord("p")])) == b" TheiP"
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -86,7 +102,13 @@ def test_ids_follow_from_the_merges() -> None:
         (file([], SPECIALS[:3]), "special tokens"),
         (file([], [*SPECIALS, {"id": 4, "content": "cat", "special": False}]), "added token"),
         (file([], [{"id": True, "content": "<s>", "special": True}]), "added token"),
-        (file([], name="pglab-case-level-2"), 'under "model"'),
+        (file([], name="pglab-case-level-2"), "a tokenizer of type NoneType"),
+        (wrapped({}), 'under "model"'),
+        (wrapped({"format": "pglab-case-level-2", "tokenizer": {}}), 'under "model"'),
+        (
+            wrapped({"decoder": {"type": "Fuse"}, "model": {"type": "Unigram", "vocab": [["a", 0.0]]}}),
+            "wanted a byte-level decoder inside",
+        ),
     ],
 )
 def test_broken_files_give_one_sentence(data: bytes, said: str) -> None:
