@@ -150,3 +150,13 @@ def test_bad_lines_are_left_out_only_when_asked_and_counted(tmp_path: Path) -> N
     assert sorted(texts_of(tmp_path / "b/docs.jsonl")) == sorted(SOME)
     clean, note = write_corpus(tmp_path / "c", save(tmp_path / "e.jsonl", SOME), skip_bad=True)
     assert (note, clean.sha256) == ("", corpus.sha256)
+
+
+def test_an_empty_document_is_no_side_of_a_split(tmp_path):
+    docs = tmp_path / "d.jsonl"
+    docs.write_text('{"text": ""}\n{"text": "abc"}\n{"text": "de"}\n')
+    made, _ = write_corpus(tmp_path / "c", docs, 0.01)
+    assert (made.validation_documents, made.validation_bytes) == (1, 2)
+    docs.write_text('{"text": ""}\n{"text": "abc"}\n{"text": "abc"}\n')
+    with pytest.raises(VocabError, match="1 different document with text cannot be split"):
+        write_corpus(tmp_path / "c", docs, 0.5)

@@ -155,9 +155,11 @@ def test_a_broken_spec_is_one_sentence(tmp_path: Path, data: bytes) -> None:
         ("bpe", 259, "260 to 65,536"),
         ("bpe", 65_537, "260 to 65,536"),
         ("bpe", 60_000, "training text gives"),
+        ("superword", 65_537, "260 to 65,536"),
+        ("superword_case", 259, "260 to 65,536"),
         ("bytes", 256, "has 260 ids"),
         ("sp_bpe", 100, "260 to 65,536"),
-        ("sp_bpe", 300, "could not train|required"),
+        ("sp_bpe", 300, r"could not train 300 pieces \(Vocabulary size is smaller .*\d\)\. Give a larger --size"),
         ("wordpieces", 400, "kind 'wordpieces' is not known"),
     ],
 )
@@ -170,6 +172,29 @@ def test_sizes_and_kinds_that_do_not_do(small_lab: Path, tmp_path: Path, kind: s
     with pytest.raises(VocabError, match=says):
         train_vocabulary(kind, docs, size, tmp_path / "out")
     assert not (tmp_path / "out" / "spec.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "says"),
+    [
+        ("sp_bpe", ["", " \n"], "empty or white space alone"),
+        ("unigram", ["   ", ""], r"gives no \d pieces \(Vocabulary size too high \(\d\)\)\. Give"),
+        ("bpe", [""], "gives 260 ids"),
+        ("superword_case", ["aaaa"] * 2, "gives 262 ids"),
+    ],
+)
+def test_too_little_text_is_one_sentence_and_no_note(tmp_path: Path, capsys, kind: str, texts, says: str) -> None:
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    with pytest.raises(VocabError, match=says):
+        train_vocabulary(kind, tmp_path / "d.jsonl", 265, tmp_path / "out")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["bpe", "sp_bpe", "sp_unigram_caseops"])
+def test_a_line_that_is_no_document_is_named_whoever_trains(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "d.jsonl").write_text('{"text": "some text"}\n' * 9 + '{"text": "a\\ud800"}\n')
+    with pytest.raises(VocabError, match=r"^[^ ]*d\.jsonl:10: character 2 is the lone surrogate"):
+        train_vocabulary(kind, tmp_path / "d.jsonl", 300, tmp_path / "out")
 
 
 def test_sizes_of_names_the_document() -> None:

@@ -94,8 +94,8 @@ def _superword(model: Content) -> Content:
 
 
 def _learn_superword(texts: Iterable[str], size: int) -> Content:
-    spelt = [visible(text) for text in texts]
-    merges = [(left, right) for left, right in case_level.learn(spelt, train_superword.first_stage(size))]
+    stage, spelt = train_superword.first_stage(size), [visible(text) for text in texts]
+    merges = [(left, right) for left, right in case_level.learn(spelt, stage)]
     first = _inner("superword_case", written(_superword({"merges": merges})), "the first stage")
     return _superword({"merges": train_superword.joined(merges, size, first, spelt, SENTENCE)})
 

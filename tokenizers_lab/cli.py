@@ -20,6 +20,10 @@ WAYS = Ways()
 corpus = App(name="corpus", help="Documents: fetch the embedded text or your own, split for validation.")
 
 
+def _documents(count: int) -> str:
+    return f"{count:,} document" + "s" * (count != 1)
+
+
 def _tell(note: str) -> None:
     if note:
         print(f"note: {note}", file=sys.stderr)
@@ -60,7 +64,7 @@ def corpus_write(
         say_json(asdict(made))
         return
     print(
-        f"{out / 'docs.jsonl'}: {made.documents:,} documents, {made.bytes:,} bytes of UTF-8; the first "
+        f"{out / 'docs.jsonl'}: {_documents(made.documents)}, {made.bytes:,} bytes of UTF-8; the first "
         f"{made.validation_documents:,} ({made.validation_bytes:,} bytes, {made.validation_bytes / made.bytes:.1%}) "
         "are for validation."
     )
@@ -94,7 +98,8 @@ def vocab_train(
     size: int
         Number of ids; 1,024 without it (260 for bytes).
     split: str
-        For bpe_split(_case), where words begin: gpt2, cl100k, digits (each digit alone; without it), none, or an expression.
+        For bpe_split(_case), where words begin: gpt2, cl100k, digits (each digit alone; without it), none, or an
+        expression.
     skip_documents: int
         How many documents at the head to leave out, instead of what corpus.json beside them says.
     json: bool
@@ -105,13 +110,15 @@ def vocab_train(
 
     total = docs.stat().st_size if docs and docs.exists() else 0
     with bytes_bar(f"training {kind}", total) as advance:
-        size = size or (260 if kind == "bytes" else 1024)
-        spec = train_vocabulary(kind, docs, size, out, skip_documents, advance, split)
+        wanted = (260 if kind == "bytes" else 1024) if size is None else size
+        spec = train_vocabulary(kind, docs, wanted, out, skip_documents, advance, split)
+    if spec.size < wanted:
+        _tell(f"{wanted:,} ids were asked for; the training text gives {spec.size:,}.")
     if json:
         say_json(spec.to_json())
         return
     trained = spec.trained_on
-    source = f"from {trained['documents']:,} documents, {trained['bytes']:,} bytes of UTF-8"
+    source = f"from {_documents(trained['documents'])}, {trained['bytes']:,} bytes of UTF-8"
     print(
         f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, "
         f"{source if trained['documents'] else 'without training'}."

@@ -45,12 +45,14 @@ def choose_validation(sizes: dict[bytes, int], share: float) -> set[bytes]:
         if abs(total + sizes[digest] - wanted) < abs(total - wanted):
             held.add(digest)
             total += sizes[digest]
-    if not held and len(sizes) > 1:  # one giant and a tiny share: the smallest document is the nearest
-        held.add(min(sizes, key=lambda digest: (sizes[digest], digest)))
-    if not held or len(held) == len(sizes):
+    some = {digest for digest in sizes if sizes[digest]}  # an empty document has no bits and teaches nothing
+    if not held and len(some) > 1:  # one giant and a tiny share: the smallest document is the nearest
+        held.add(min(some, key=lambda digest: (sizes[digest], digest)))
+    if not held or some <= held:
         raise VocabError(
-            f"{len(sizes):,} different documents cannot be split into {share:.1%} for validation and the rest for "
-            "training; wanted a document on each side. Name more documents or another --validation-share."
+            f"{len(some):,} different document{'s' * (len(some) != 1)} with text cannot be split into {share:.1%} for "
+            "validation and the rest for training; wanted one on each side. Name more documents or another "
+            "--validation-share."
         )
     return held
 

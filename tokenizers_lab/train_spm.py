@@ -6,6 +6,7 @@ set above the longest text, and a document above 1 MiB is cut at white space fir
 """
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -53,13 +54,18 @@ def train(texts: Iterable[str], size: int, options: dict[str, Any]) -> bytes:
     if not 260 <= size <= 1 << 16:
         raise VocabError(f"--size {size:,}: a SentencePiece vocabulary with byte fallback has 260 to 65,536 ids.")
     strip = options["normalization_rule_name"] != "identity"
+    failed: list[Exception] = []
 
     def feed() -> Iterator[str]:
-        for text in texts:
-            text = text.replace("\x00", " ")  # sentencepiece refuses it; it is encoded by its byte piece
-            for part in pieces(text.strip() if strip else text):
-                if part:
-                    yield part
+        try:
+            for text in texts:
+                text = text.replace("\x00", " ")  # sentencepiece refuses it; it is encoded by its byte piece
+                for part in pieces(text.strip() if strip else text):
+                    if part:
+                        yield part
+        except Exception as error:  # of the documents; sentencepiece would say it in its own words
+            failed.append(error)
+            raise
 
     model = io.BytesIO()
     try:
@@ -72,8 +78,18 @@ def train(texts: Iterable[str], size: int, options: dict[str, Any]) -> bytes:
             **options,
         )
     except (RuntimeError, OSError, ValueError) as error:
+        if failed:
+            raise failed[0] from None
         line = " ".join(str(error).split())
+        if "sentences_.empty()" in line:
+            raise VocabError("the training text is empty or white space alone. Name other documents.") from None
+        wish = "more text or a smaller" if "too high" in line else "a larger"
         raise VocabError(
-            f"sentencepiece could not train {size:,} pieces ({line[-160:]}). Give more text or a larger --size."
+            f"sentencepiece could not train {size:,} pieces ({reason(line)}). Give {wish} --size."
         ) from None
     return model.getvalue()
+
+
+def reason(line: str) -> str:
+    """What sentencepiece said of a failure, without where in its source, and without its own options."""
+    return re.sub(r"\. (Increase|Please) .*", "", line.rpartition(")] ")[2])[:160]

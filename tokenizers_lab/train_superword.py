@@ -43,14 +43,16 @@ OPTIONS: dict[str, Any] = {
 
 def train(texts: Iterable[str], size: int) -> bytes:
     """A tokenizer.json of `size` ids, 260 at least. Raises VocabError when the text has fewer pairs to merge."""
-    whole = list(texts)
-    learnt = json.loads(train_bpe.train(whole, first_stage(size)))["model"]["merges"]
+    first, whole = first_stage(size), list(texts)
+    learnt = json.loads(train_bpe.train(whole, first))["model"]["merges"]
     merges = [(left, right) for left, right in learnt]
     return to_file(joined(merges, size, open_tokenizer(to_file(merges), "the first stage"), whole, SENTENCE))
 
 
 def first_stage(size: int) -> int:
-    """The ids of the first stage."""
+    """The ids of the first stage. Raises VocabError for a size that cannot be."""
+    if not train_bpe.SMALLEST <= size <= 1 << 16:
+        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
     return min(max(train_bpe.SMALLEST, int(size * SHARE)), size)
 
 

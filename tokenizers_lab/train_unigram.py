@@ -20,6 +20,7 @@ from .byte_level import ByteLevelTokenizer, Form
 from .byte_level_file import byte_alphabet, framed, written
 from .errors import VocabError
 from .tokenizer import SPECIAL_NAMES
+from .train_spm import reason
 
 SMALLEST = 256 + len(SPECIAL_NAMES)
 LONGEST_WORD = 1024  # characters of a word that are learnt from at once; a piece has at most 16
@@ -92,9 +93,9 @@ def _learn(words: list[tuple[str, int]], pieces: int) -> dict[str, float]:
             minloglevel=2,
         )
     except (RuntimeError, OSError, ValueError) as error:
-        line = " ".join(str(error).split())
+        line = reason(" ".join(str(error).split()))
         raise VocabError(
-            f"the training text gives no {pieces:,} pieces ({line[-160:]}). Give more text or another --size."
+            f"the training text gives no {pieces:,} pieces ({line}). Give more text or another --size."
         ) from None
     learnt = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return {learnt.id_to_piece(i): learnt.get_score(i) for i in range(1, len(learnt))}
