@@ -263,6 +263,7 @@ def bench(
     precision: str = "auto",
     steps: int = 20,
     against: str = "auto",
+    kernels: str = "off",
     ways: Ways = Ways(),
 ) -> int:
     """A training step of ours against the baseline's own, written plainly, interleaved on one device.
@@ -280,6 +281,8 @@ def bench(
     against
         The baseline's form: eager or compiled in our precision, float32, bfloat16, compiled-float32 or
         compiled-bfloat16 (as published); auto is compiled on a GPU, eager on a CPU.
+    kernels
+        Of ours: off, compiled (a minute more for PyTorch's compiler, the first time) or triton (on a GPU).
     """
     if shape not in SHAPES:
         raise ModelError(f"no shape is called {shape!r:.40}; there are {', '.join(SHAPES)}.")
@@ -287,7 +290,8 @@ def bench(
         raise ModelError(f"--steps {steps}; wanted at least 1.")
     if against not in AGAINST:
         raise ModelError(f"the baseline has no form called {against!r:.40}; there are {', '.join(AGAINST)}.")
-    config = replace(RunConfig(device=device, precision=precision, micro_batches=1), **SHAPES[shape])  # type: ignore[arg-type]
+    common = RunConfig(device=device, precision=precision, kernels=kernels, micro_batches=1)
+    config = replace(common, **SHAPES[shape])  # type: ignore[arg-type]
     from .ranks import open_ranks
 
     ranks = open_ranks(config, {})
@@ -301,6 +305,7 @@ def bench(
         "clock": "wall" if ranks.device.type == "cuda" else "CPU time",
         "steps": steps,
         "against": against,
+        "kernels": kernels,
     }
     return show(bench_report({**words, **found, "config": asdict(config)}), ways)
 
@@ -327,7 +332,7 @@ def bench_report(found: dict[str, Any]) -> Report:
     used = {name: 100 * found["utilisation"][name] for name in SIDES}
     rows.append({"part": "of the fastest matrix product", **used, "unit": "%", "ratio": None})
     ceiling = [f"{found['matmul_ceiling_gflops'][name]:,.0f}" for name in SIDES]
-    title = "Training step, {shape} shape, {device}, {precision}, baseline {against}".format(**found)
+    title = "Training step, {shape} shape, {device}, {precision}, kernels {kernels}, baseline {against}".format(**found)
     sentences = [
         f"Ours takes 1/{found['ratio']['step']:.2f} of the baseline's time: {rate['ours']:,.0f} against "
         f"{rate['baseline']:,.0f} tokens/s."

@@ -98,7 +98,7 @@ class RunConfig:
     device: str = "auto"  # auto, cpu, cuda
     precision: str = "auto"  # auto, float32, bfloat16: of the matrix products
     compile: str = "auto"  # auto (on CUDA only), on, off
-    kernels: str = "off"  # on a GPU, blocks cut by hand: compiled, or triton (kernels, which the bundle then carries)
+    kernels: str = "off"  # compiled: what lies between the products of hand-cut blocks; triton: by kernels, on a GPU
     attention: str = "auto"  # on a GPU: auto (the fastest, by trial before the clock), sdpa, flash, cudnn, fa3
     codec: str = "official+lzma9"  # recipe of final_model.pgc
 

@@ -12,6 +12,7 @@ is slower in bfloat16 than in float32 (both computed in float32), so only what i
 Symbols: B rows of T tokens, N = B * T, C channels, H query heads in K groups of G, D channels a head, F inner channels.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -50,10 +51,18 @@ def pairs(x: Tensor) -> Tensor:
     return torch.view_as_complex(x.unflatten(-1, (-1, 2)))
 
 
-def turn(x: Tensor, turns: Tensor, out: Tensor) -> Tensor:
-    """Rotary positions, by conjugate turns back again. x, out: `(B, T, H, D)`, in `pair_order`; turns `(T, 1, D/2)`."""
-    torch.mul(pairs(x), turns, out=pairs(out))
-    return out
+def turn(x: Tensor, turns: Tensor, out: Tensor, back: bool = False) -> Tensor:
+    """x `(B, T, H, D)` turned by its positions, or back again.
+
+    turns: complex `(T, 1, D/2)` for heads in `pair_order`, the result is then `out` (which may be x); or cos and sin,
+    `(2, T, 1, R)`, for heads as the ordinary model has them, as the compiler wants it.
+    """
+    if turns.is_complex():
+        torch.mul(pairs(x), turns.conj() if back else turns, out=pairs(out))
+        return out
+    cos, sin = turns[0], -turns[1] if back else turns[1]
+    left, right, still = x.split([cos.size(-1), cos.size(-1), x.size(-1) - 2 * cos.size(-1)], dim=-1)
+    return torch.cat((left * cos + right * sin, right * cos - left * sin, still), dim=-1)
 
 
 def pair_order(width: int, turned: int, device: torch.device) -> Tensor:
@@ -136,7 +145,7 @@ class UnitRows(torch.autograd.Function):
 def block_forward(
     x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
     wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
-    turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float, exclusive: bool,
+    turns: Tensor, order: Tensor | None, mask: Tensor, slope: float, depth: float | Tensor, exclusive: bool,
 ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
     """What `FastBlock` gives, and what its gradient wants to know beside its arguments."""
     rows, length, dim = x.shape
@@ -146,9 +155,11 @@ def block_forward(
     mixed = (x * (mix[0] + mix[1]) if x0 is x else (x * mix[0]).addcmul_(x0, mix[1])).view(-1, dim)  # (N, C)
     u1, f1 = unit_rows(mixed)
     n1 = u1.to(low)
-    qk_rows = torch.cat((wq, wk)).view(-1, width, dim)[:, order].view(-1, dim)
+    qk_rows = torch.cat((wq, wk))
+    if order is not None:
+        qk_rows = qk_rows.view(-1, width, dim)[:, order].view(-1, dim)
     joint = torch.cat((qk_rows, wv))  # ((H + 2K) D, C)
-    if depth != 1.0:
+    if not isinstance(depth, float) or depth != 1.0:
         joint *= depth
         fc = fc * depth
     joint, fc = joint.to(low), fc.to(low)
@@ -176,80 +187,93 @@ def block_forward(
     return out.view(rows, length, dim), known + apart + weights
 
 
+def block_backward(
+    grad: Tensor, x: Tensor, x0: Tensor, mix: Tensor, gain: Tensor, wo: Tensor, attn_scale: Tensor, proj: Tensor,
+    mlp_scale: Tensor, turns: Tensor, order: Tensor | None, known: Sequence[Tensor],
+    tile: int, slope: float, depth: float | Tensor, exclusive: bool, alone: bool,
+) -> tuple[Tensor | None, ...]:  # fmt: skip
+    """The gradients of the first twelve arguments of `block_forward`, given that of its result and what it kept.
+
+    tile: queries in one; alone: x is x0, whose gradient is then within that of x.
+    """
+    joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared, *rest = known
+    rows, length, dim = x.shape
+    heads, width, low, high = gain.numel(), nqk.size(3), fc.dtype, x.dtype
+    groups = nqk.size(2) - heads
+    g = grad.reshape(-1, dim)  # (N, C)
+    # the perceptron: out = middle + squared @ (scale * proj).T
+    g_low = g.to(low)
+    folded = torch.mm(g_low.T, squared).to(high)  # (C, F)
+    d_proj, d_mlp_scale = folded * mlp_scale[:, None], (folded * proj).sum(1)
+    steep = torch.nn.functional.leaky_relu(inner, slope) if slope else inner  # below zero, slope^2 u
+    d_inner = torch.mm(g_low, proj_scaled).mul_(steep)  # half of it: d(u^2) = 2 u du
+    d_fc = torch.mm(d_inner.T, n2).to(high).mul_(2 * depth)
+    g = unit_rows_back(torch.mm(d_inner, fc).to(high), u2, f2, g, times=2.0)
+    # attention: middle = mixed + y @ (scale * out).T
+    g_low = g.to(low)
+    folded = torch.mm(g_low.T, y).to(high)  # (C, C)
+    d_out, d_attn_scale = folded * attn_scale[:, None], (folded * wo).sum(1)
+    dy = by_group(torch.mm(g_low, wo_scaled).view(rows, length, heads, width), groups)
+    own, weights = rest[: 3 * exclusive], rest[3 * exclusive :]
+    if exclusive:
+        dy, own_dv = without_own_back(dy, by_group(y.view(rows, length, heads, width), groups), *own)
+    dq, dk, dv = attend_back(dy, q, k, v, list(weights), tile)
+    if exclusive:
+        dv += own_dv
+    d_qkv = wo_scaled.new_empty(rows, length, heads + 2 * groups, width)
+    d_qkv[:, :, heads + groups :] = by_token(dv, groups, length)
+    d_qk = torch.empty_like(nqk)  # (B, T, H + K, D), that of queries still to be scaled
+    d_qk[:, :, :heads], d_qk[:, :, heads:] = by_token(dq, groups, length), by_token(dk, groups, length)
+    dots = (d_qk * nqk).sum(-1, keepdim=True)  # (B, T, H + K, 1)
+    scale = width**-0.5
+    d_gain = dots[:, :, :heads].sum((0, 1, 3)).mul_(scale)
+    factor = fqk * torch.cat((gain * scale, gain.new_ones(groups)))[:, None]
+    d_qk = d_qk.mul_(factor).addcmul_(nqk, dots * factor, value=-1 / width)
+    d_qkv[:, :, : heads + groups] = turn(d_qk, turns, d_qk, back=True)
+    d_flat = d_qkv.view(-1, joint.size(0))
+    d_joint = torch.mm(d_flat.T, n1).to(high).mul_(depth).view(-1, width, dim)
+    d_heads = d_joint[: heads + groups]
+    if order is not None:
+        d_heads = torch.empty_like(d_heads).index_copy_(1, order, d_heads)
+    d_wq, d_wk = (part.reshape(-1, dim) for part in d_heads.split([heads, groups]))
+    d_wv = d_joint[heads + groups :].view(-1, dim)
+    g = unit_rows_back(torch.mm(d_flat, joint).to(high), u1, f1, g).view_as(x)
+    d_mix = (g * x).sum((0, 1))
+    if alone:
+        d_x, d_x0, d_mix = g.mul_(mix[0] + mix[1]), None, d_mix.expand(2, dim)
+    else:
+        d_x, d_x0, d_mix = g * mix[0], g * mix[1], torch.stack((d_mix, (g * x0).sum((0, 1))))
+    return d_x, d_x0, d_mix, d_wq, d_wk, d_wv, d_gain, d_out, d_attn_scale, d_fc, d_proj, d_mlp_scale
+
+
 class FastBlock(torch.autograd.Function):
     """One block. x, x0 `(B, T, C)` -> `(B, T, C)`. All but the mask in the dtype of x, that of products is the mask's.
 
-    mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices as in `gpt`; turns as in `turn`, order that of `pair_order`; mask
-    as in `attend`; slope: of the ReLU below zero; depth: what the branches read is multiplied by it. Where x is x0
-    itself (the first block) both parts are one. exclusive: `fast_exclusive`.
+    both: `block_forward` and `block_backward`, or the same compiled. mix `(2, C)`; gain `(H,)`; scales `(C,)`; matrices
+    as in `gpt`; turns as in `turn`, order that of `pair_order` or None; mask as in `attend`; slope: of the ReLU below
+    zero; depth: what the branches read is multiplied by it. Where x is x0 itself (the first block) both parts are one.
+    exclusive: `fast_exclusive`.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, gain: Tensor,
-        wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor, mlp_scale: Tensor,
-        turns: Tensor, order: Tensor, mask: Tensor, slope: float, depth: float, exclusive: bool,
+        ctx: Any, both: tuple[Callable[..., Any], Callable[..., Any]], x: Tensor, x0: Tensor, mix: Tensor, wq: Tensor,
+        wk: Tensor, wv: Tensor, gain: Tensor, wo: Tensor, attn_scale: Tensor, fc: Tensor, proj: Tensor,
+        mlp_scale: Tensor, turns: Tensor, order: Tensor | None, mask: Tensor, slope: float, depth: float | Tensor,
+        exclusive: bool,
     ) -> Tensor:  # fmt: skip
-        out, known = block_forward(
+        alone, x = x0 is x, x.detach()  # the compiler looks at tensors, and at no graph behind them
+        x0 = x if alone else x0.detach()
+        wq, wk, wv, wo, fc, proj = (matrix.detach() for matrix in (wq, wk, wv, wo, fc, proj))
+        out, known = both[0](
             x, x0, mix, wq, wk, wv, gain, wo, attn_scale, fc, proj, mlp_scale, turns, order, mask, slope, depth,
             exclusive,
         )  # fmt: skip
         ctx.save_for_backward(x, x0, mix, gain, wo, attn_scale, proj, mlp_scale, turns, order, *known)
-        ctx.tile, ctx.slope, ctx.depth, ctx.alone, ctx.apart = mask.size(1), slope, depth, x0 is x, 3 * exclusive
+        ctx.back, ctx.rest = both[1], (mask.size(1), slope, depth, exclusive, alone)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        (
-            x, x0, mix, gain, wo, attn_scale, proj, mlp_scale, turns, order,
-            joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared, *rest,
-        ) = ctx.saved_tensors  # fmt: skip
-        rows, length, dim = x.shape
-        heads, width, low, high = gain.numel(), nqk.size(3), fc.dtype, x.dtype
-        groups = nqk.size(2) - heads
-        g = grads[0].reshape(-1, dim)  # (N, C)
-        # the perceptron: out = middle + squared @ (scale * proj).T
-        g_low = g.to(low)
-        folded = torch.mm(g_low.T, squared).to(high)  # (C, F)
-        d_proj, d_mlp_scale = folded * mlp_scale[:, None], (folded * proj).sum(1)
-        steep = torch.nn.functional.leaky_relu(inner, ctx.slope) if ctx.slope else inner  # below zero, slope^2 u
-        d_inner = torch.mm(g_low, proj_scaled).mul_(steep)  # half of it: d(u^2) = 2 u du
-        d_fc = torch.mm(d_inner.T, n2).to(high).mul_(2 * ctx.depth)
-        g = unit_rows_back(torch.mm(d_inner, fc).to(high), u2, f2, g, times=2.0)
-        # attention: middle = mixed + y @ (scale * out).T
-        g_low = g.to(low)
-        folded = torch.mm(g_low.T, y).to(high)  # (C, C)
-        d_out, d_attn_scale = folded * attn_scale[:, None], (folded * wo).sum(1)
-        dy = by_group(torch.mm(g_low, wo_scaled).view(rows, length, heads, width), groups)
-        apart, weights = rest[: ctx.apart], rest[ctx.apart :]
-        if apart:
-            dy, own_dv = without_own_back(dy, by_group(y.view(rows, length, heads, width), groups), *apart)
-        dq, dk, dv = attend_back(dy, q, k, v, weights, ctx.tile)
-        if apart:
-            dv += own_dv
-        d_qkv = wo_scaled.new_empty(rows, length, heads + 2 * groups, width)
-        d_qkv[:, :, heads + groups :] = by_token(dv, groups, length)
-        d_qk = torch.empty_like(nqk)  # (B, T, H + K, D), that of queries still to be scaled
-        d_qk[:, :, :heads], d_qk[:, :, heads:] = by_token(dq, groups, length), by_token(dk, groups, length)
-        dots = (d_qk * nqk).sum(-1, keepdim=True)  # (B, T, H + K, 1)
-        scale = width**-0.5
-        d_gain = dots[:, :, :heads].sum((0, 1, 3)).mul_(scale)
-        factor = fqk * torch.cat((gain * scale, gain.new_ones(groups)))[:, None]
-        d_qk = d_qk.mul_(factor).addcmul_(nqk, dots * factor, value=-1 / width)
-        d_qkv[:, :, : heads + groups] = turn(d_qk, turns.conj(), d_qk)
-        d_flat = d_qkv.view(-1, joint.size(0))
-        d_joint = torch.mm(d_flat.T, n1).to(high).mul_(ctx.depth).view(-1, width, dim)
-        d_heads = torch.empty_like(d_joint[: heads + groups])
-        d_heads[:, order] = d_joint[: heads + groups]
-        d_wq, d_wk = (part.reshape(-1, dim) for part in d_heads.split([heads, groups]))
-        d_wv = d_joint[heads + groups :].view(-1, dim)
-        g = unit_rows_back(torch.mm(d_flat, joint).to(high), u1, f1, g).view_as(x)
-        d_mix = (g * x).sum((0, 1))
-        if ctx.alone:
-            d_x, d_x0, d_mix = g.mul_(mix[0] + mix[1]), None, d_mix.expand(2, dim)
-        else:
-            d_x, d_x0, d_mix = g * mix[0], g * mix[1], torch.stack((d_mix, (g * x0).sum((0, 1))))
-        return (
-            d_x, d_x0, d_mix, d_wq, d_wk, d_wv, d_gain, d_out, d_attn_scale, d_fc, d_proj, d_mlp_scale,
-            None, None, None, None, None, None,
-        )  # fmt: skip
+        known = ctx.saved_tensors
+        return (None, *ctx.back(grads[0], *known[:10], known[10:], *ctx.rest), *(None,) * 6)

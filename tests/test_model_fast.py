@@ -6,7 +6,10 @@ import torch
 import model.fast as fast_module
 import model.fast_head as fast_head
 from model.config import RunConfig
+from model.errors import ModelError
 from model.fast import FastGPT, gpt_for
+from model.fast_block import block_backward, block_forward
+from model.fast_compiled import BY_HAND, Hands, compiled_hands, piece_in_one
 from model.gpt import GPT
 from model.rounding import Grid, seen_through
 from tests.model_pairs import SHAPES as COMMON
@@ -19,17 +22,27 @@ SHAPES = {
 }
 
 
-def pair(shape: dict[str, object], dtype: torch.dtype) -> tuple[GPT, FastGPT, torch.Tensor, torch.Tensor]:
+TO_COMPILE = Hands((block_forward, block_backward), piece_in_one, True)  # what the compiler is given
+HANDS = pytest.mark.parametrize("hands", [BY_HAND, TO_COMPILE], ids=["by hand", "to compile"])
+
+
+def pair(
+    shape: dict[str, object], dtype: torch.dtype, hands: Hands = BY_HAND
+) -> tuple[GPT, FastGPT, torch.Tensor, torch.Tensor]:
     """The ordinary and the fast model with equal weights, and a batch."""
-    return pair_of(FastGPT, shape, dtype)
+    return pair_of(lambda config: FastGPT(config, hands), shape, dtype)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-@pytest.mark.parametrize("rows", [7, 60, 1000])
-def test_loss_and_gradients_are_those_of_the_ordinary_model(shape, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("rows", "hands"), [(7, BY_HAND), (60, BY_HAND), (1000, BY_HAND), (7, TO_COMPILE), (1000, TO_COMPILE)]
+)
+def test_loss_and_gradients_are_those_of_the_ordinary_model(
+    shape, rows: int, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fast_module, "TILE", {7: 5, 60: 4, 1000: 64}[rows])
     monkeypatch.setattr(fast_head, "PIECE", rows * 37)  # pieces that divide the rows badly, evenly, and not at all
-    plain, fast, x, y = pair(shape, torch.float64)
+    plain, fast, x, y = pair(shape, torch.float64, hands)
     (loss, wanted), (found_loss, found) = gradients(plain, x, y, 0.3), gradients(fast, x, y, 0.3)
     assert found_loss == pytest.approx(loss, rel=1e-13)
     assert found.keys() == wanted.keys()
@@ -38,9 +51,10 @@ def test_loss_and_gradients_are_those_of_the_ordinary_model(shape, rows: int, mo
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_float32_is_no_less_exact(shape) -> None:
+@HANDS
+def test_float32_is_no_less_exact(shape, hands: Hands) -> None:
     truth = gradients(*pair(shape, torch.float64)[0:1], *pair(shape, torch.float64)[2:])[1]
-    plain, fast, x, y = pair(shape, torch.float32)
+    plain, fast, x, y = pair(shape, torch.float32, hands)
     ordinary, quick = gradients(plain, x, y)[1], gradients(fast, x, y)[1]
     for name, exact in truth.items():
         size = float(exact.norm())
@@ -49,10 +63,11 @@ def test_float32_is_no_less_exact(shape) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_bfloat16_products_are_no_less_exact(shape) -> None:
+@HANDS
+def test_bfloat16_products_are_no_less_exact(shape, hands: Hands) -> None:
     """Under autocast both round what they multiply; the fast model's distance from the truth is no larger."""
     truth_loss, truth = gradients(*pair(shape, torch.float64)[0:1], *pair(shape, torch.float64)[2:])
-    plain, fast, x, y = pair(shape, torch.float32)
+    plain, fast, x, y = pair(shape, torch.float32, hands)
     with torch.autocast("cpu", torch.bfloat16):
         ordinary_loss, ordinary = gradients(plain, x, y)
         loss, quick = gradients(fast, x, y)
@@ -122,11 +137,39 @@ def test_gradients_accumulate_and_scores_have_one_where_it_is_wanted() -> None:
     assert fast(x, y).item() == pytest.approx(fast.nats(x, y).mean().item(), rel=1e-13)
 
 
-def test_extreme_logits_stay_finite() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("low", [torch.float32, torch.bfloat16])
+def test_the_compiler_takes_all_and_changes_nothing(low: torch.dtype) -> None:
+    """All but the machine code; that of the head is in the next test, that of a block takes a minute to make."""
+    shape = TINY | {"num_layers": 1, "num_kv_heads": 1, "relu_slope": 0.5}
+    _, fast, x, y = pair(shape, torch.float32, TO_COMPILE)
+    _, compiled, _, _ = pair(shape, torch.float32, compiled_hands("aot_eager"))
+    with torch.autocast("cpu", torch.bfloat16, enabled=low == torch.bfloat16):
+        (loss, wanted), (found_loss, found) = gradients(fast, x, y), gradients(compiled, x, y)
+    near = 1e-5 if low == torch.float32 else 0.01
+    assert found_loss == pytest.approx(loss, rel=near)
+    assert found.keys() == wanted.keys()
+    for name, grad in wanted.items():
+        assert float((found[name] - grad).norm()) < near * float(grad.norm()), name
+
+
+@pytest.mark.slow
+def test_a_compiled_piece_of_the_head_is_the_same() -> None:
+    torch.manual_seed(1)
+    hidden, weight, goals = torch.randn(9, 8), torch.randn(21, 8), torch.randint(0, 21, (9, 1))
+    scaled = weight.T.contiguous() / 15  # 2 / cap
+    wanted = fast_head.piece_gradient(hidden, goals, scaled, weight, 30.0, torch.float32)
+    found = compiled_hands().piece(hidden, goals, scaled, weight, 30.0, torch.float32)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("piece", [fast_head.piece_gradient, piece_in_one])
+def test_extreme_logits_stay_finite(piece) -> None:
     hidden = torch.full((4, 8), 1e4).requires_grad_()
     weight = torch.cat((torch.ones(3, 8), -torch.ones(3, 8))).requires_grad_()
     targets = torch.tensor([0, 1, 4, 5])
-    loss = fast_head.HeadLoss.apply(hidden, weight, targets, fast_head.CAP_LIMIT)
+    loss = fast_head.HeadLoss.apply(hidden, weight, targets, fast_head.CAP_LIMIT, None, piece)
     loss.backward()
     assert loss.item() == pytest.approx(40 + 1.0986123, rel=1e-6)  # half of the targets at -40, the others at +40
     assert torch.isfinite(hidden.grad).all()
@@ -140,6 +183,21 @@ def test_the_fast_model_is_chosen_only_where_it_is_known_to_be_right() -> None:
     assert type(gpt_for(config, cuda, torch.float32)) is GPT
     assert type(gpt_for(RunConfig(**TINY, logit_softcap=41.0), cpu, torch.float32)) is GPT
     assert type(gpt_for(RunConfig(**TINY, compile="on"), cpu, torch.float32)) is GPT
+
+
+def test_the_compiler_is_asked_for_only_where_it_is_wanted_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    made = gpt_for(RunConfig(**TINY), cpu, torch.float32)
+    assert isinstance(made, FastGPT)
+    assert made.hands is BY_HAND
+    with pytest.raises(ModelError, match="wants the C\\+\\+ compiler no-such-compiler"):
+        gpt_for(RunConfig(**TINY, kernels="compiled"), cpu, torch.float32)
+    monkeypatch.setenv("CXX", "true")
+    monkeypatch.setattr(torch, "compile", lambda function, **words: function)
+    made = gpt_for(RunConfig(**TINY, kernels="compiled"), cpu, torch.float32)
+    assert isinstance(made, FastGPT)
+    assert made.hands.halves
 
 
 def test_rounded_matrices_are_seen_in_the_untied_head_too() -> None:
