@@ -35,6 +35,7 @@ class RunState:
     place: tuple[int, int] = (0, 0)  # of the token stream: shard and position
     stopped: bool = False  # the cap on training time was reached
     log_sizes: list[int] = field(default_factory=list)
+    attention: str = ""  # the one in use, where it was chosen by trial
 
 
 def state_tensors(model: GPT, adam: torch.optim.Adam, muon: Muon) -> dict[str, Tensor]:

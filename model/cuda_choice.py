@@ -4,12 +4,13 @@ Everything here stands aside on a CPU. A bundle whose recipe has `kernels = "off
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 from torch import Tensor
 
 from .config import RunConfig
-from .cuda_attention import ATTENTIONS, Attending, choose_attention
+from .cuda_attention import ATTENTIONS, Attending, AttentionChoice, choose_attention
 from .cuda_clock import DeviceClock
 from .cuda_plain import CAP_LIMIT_GPU, PlainOps
 from .errors import ModelError
@@ -47,32 +48,43 @@ def training_loss(model: GPT, config: RunConfig, device: torch.device) -> Callab
     return torch.compile(model, dynamic=False) if wanted and not by_hand else model
 
 
-def settle_attention(model: GPT, config: RunConfig, ranks: Ranks) -> str:
-    """Choose the attention of all blocks by trial, the same on all ranks; the line for the log, empty on a CPU.
-
-    Raises ModelError when the one that the configuration names does not work here.
-    """
+def settle_attention(model: GPT, config: RunConfig, ranks: Ranks, kept: str = "") -> AttentionChoice | None:
+    """Choose the attention of all blocks, the same on all ranks; None on a CPU. Raises ModelError where none works."""
     if ranks.device.type != "cuda":
-        return ""
-    rows = config.train_batch_tokens // config.micro_batches // config.train_seq_len
-    width = config.model_dim // config.num_heads
-    sizes = [(rows, config.train_seq_len, heads, width) for heads in (config.num_heads, config.num_kv_heads)]
-    q, k, v = (torch.randn(sizes[i], device=ranks.device).to(ranks.dtype) for i in (0, 1, 1))
-    names = list(ATTENTIONS) if config.attention == "auto" else [config.attention]
-    if config.kernels == "off" and config.attention == "auto":
-        names.remove("fa3")  # it would break the compiled graph
-    choice = choose_attention(
-        q,
-        k,
-        v,
-        names,
-        DeviceClock(rounds=7).milliseconds,
-        lambda own: [sum(row) for row in zip(*ranks.gather(own), strict=True)],
-    )
+        return None
+    choice = chosen_attention(config, ranks, DeviceClock(rounds=7).milliseconds, kept)
     for block in model.blocks:
         assert isinstance(block, Block)
         block.attn.attend = by_heads(choice.attend)  # type: ignore[method-assign, assignment]
-    return choice.line()
+    return choice
+
+
+def chosen_attention(
+    config: RunConfig, ranks: Ranks, milliseconds: Callable[[Callable[[], object]], float], kept: str
+) -> AttentionChoice:
+    """The attention that the configuration names, or by trial at the run's shape; of `kept` if it still works here.
+
+    kept: what the run had before it was stopped, so that it goes on with the same arithmetic. Raises ModelError.
+    """
+    rows = config.train_batch_tokens // config.micro_batches // config.train_seq_len
+    width = config.model_dim // config.num_heads
+    draw = torch.Generator(ranks.device).manual_seed(0)  # the run's own numbers stay as they are
+    q, k, v = (
+        torch.randn(rows, config.train_seq_len, heads, width, generator=draw, device=ranks.device).to(ranks.dtype)
+        for heads in (config.num_heads, config.num_kv_heads, config.num_kv_heads)
+    )
+    names = list(ATTENTIONS) if config.attention == "auto" else [config.attention]
+    if config.kernels == "off" and config.attention == "auto":
+        names.remove("fa3")  # it would break the compiled graph
+
+    def choose(some: list[str]) -> AttentionChoice:
+        agree = lambda own: [sum(row) for row in zip(*ranks.gather(own), strict=True)]  # noqa: E731
+        return choose_attention(q, k, v, some, milliseconds, agree)
+
+    if kept in names:
+        with suppress(ModelError):  # gone, on another machine
+            return choose([kept])
+    return choose(names)
 
 
 def by_heads(attend: Attending) -> Attending:

@@ -57,9 +57,9 @@ STOPPED_BY_SIGNAL = 143  # the exit status of a run that saved and left
 
 
 class Training:
-    """Everything a step needs, and the step itself."""
+    """Everything a step needs, and the step itself. attention: that which the run had before it was stopped."""
 
-    def __init__(self, config: RunConfig, ranks: Ranks) -> None:
+    def __init__(self, config: RunConfig, ranks: Ranks, attention: str = "") -> None:
         self.config, self.ranks = config, ranks
         torch.manual_seed(config.seed)
         self.model = gpt_for(config, ranks.device, ranks.dtype).to(ranks.device)
@@ -72,7 +72,7 @@ class Training:
         self.grid = codec_grid(config.codec) if config.qat_below or config.entropy_weight else None
         self.stream = Feed(Path(config.data_path), config.vocab_size, ranks.device)
         self.model.rotary(config.train_seq_len, ranks.device)  # made before anything is compiled
-        self.attention = settle_attention(self.model, config, ranks)
+        self.attention = settle_attention(self.model, config, ranks, attention)
         self.clock = WorkClock(device_mark if ranks.device.type == "cuda" else HostMark)
         self.loss = training_loss(self.model, config, ranks.device)
 
@@ -164,7 +164,7 @@ def opening_lines(training: Training, text: ValidationText, log: RunLog) -> None
     log.line(f"device:{ranks.device.type} precision:{str(ranks.dtype).removeprefix('torch.')}")
     log.line(f"attention_mode:gqa num_heads:{config.num_heads} num_kv_heads:{config.num_kv_heads}")
     if training.attention:
-        log.line(f"{training.attention} kernels:{config.kernels}")
+        log.line(f"{training.attention.line()} kernels:{config.kernels}")
     log.line(
         f"tie_embeddings:{tied} embed_lr:{config.tied_embed_lr if tied else config.embed_lr} "
         f"head_lr:{0.0 if tied else config.head_lr} matrix_lr:{config.matrix_lr} scalar_lr:{config.scalar_lr}"
@@ -188,7 +188,8 @@ def train_loop(
     saved_at = time.monotonic()
 
     def snapshot() -> RunState:
-        return RunState(step, now_ms, training.stream.place, stopped, log.sizes())
+        used = training.attention.name if training.attention else ""
+        return RunState(step, now_ms, training.stream.place, stopped, log.sizes(), used)
 
     def save() -> None:
         if ranks.rank == 0:
@@ -272,15 +273,15 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
         return 0
     parse_recipe(config.codec)
     text = read_validation(config)
-    training = Training(config, ranks)
+    before = load_state(folder, config)
+    state = before[0] if before else RunState()
+    training = Training(config, ranks, state.attention)
     total = training.stream.stream.total
     if total <= config.train_seq_len:
         raise ModelError(
             f"{config.data_path}: the training split has {total:,} tokens, too few for one sequence of "
             f"{config.train_seq_len:,} and its last target; set train_seq_len lower."
         )
-    before = load_state(folder, config)
-    state = before[0] if before else RunState()
     source = running_source()
     if ranks.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
@@ -297,6 +298,8 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
             training.restore(before[1])
             training.stream.seek(*state.place)
             log.line(f"resumed: step:{state.step}/{config.iterations} train_time:{state.train_ms:.0f}ms")
+            if training.attention:
+                log.line(f"{training.attention.line()} kernels:{config.kernels}")
         ended = train_loop(training, text, state, folder, stop, log)
         if ended is None:
             return STOPPED_BY_SIGNAL

@@ -11,7 +11,7 @@ from model.bundle import recipe_bundle
 from model.cli import RECIPES
 from model.config import RunConfig
 from model.cuda_attention import ATTENTIONS, AttentionChoice, by_sdpa, choose_attention
-from model.cuda_choice import kernel_gpt, settle_attention, training_loss
+from model.cuda_choice import chosen_attention, kernel_gpt, settle_attention, training_loss
 from model.cuda_clock import DeviceClock
 from model.cuda_feed import Feed
 from model.cuda_pace import HostMark, Pace, StepDone, WorkClock, slow_rank_words
@@ -210,8 +210,31 @@ def test_on_a_cpu_all_of_it_stands_aside() -> None:
     assert kernel_gpt(config, CPU) is None
     model = GPT(config)
     assert training_loss(model, config, CPU) is model
-    assert settle_attention(model, config, Ranks(0, 1, CPU, torch.float32)) == ""
+    assert settle_attention(model, config, Ranks(0, 1, CPU, torch.float32)) is None
     assert "attend" not in vars(model.blocks[0].attn)
+
+
+def test_a_run_goes_on_with_the_attention_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, ranks = tiny_config(Path("nowhere"), kernels="compiled"), Ranks(0, 1, CPU, torch.float32)
+    given: list[torch.Tensor] = []
+
+    def broken(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no kernel here")
+
+    def seen(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        given.append(q)
+        return by_sdpa(q, k, v)
+
+    for name in ("flash", "cudnn", "cudnn-repeated"):
+        monkeypatch.setitem(ATTENTIONS, name, seen if name == "flash" else broken)
+    ticks = iter([2.0, 1.0])
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    assert chosen_attention(config, ranks, lambda work: next(ticks), "").name == "flash"
+    for kept, name in (("flash", "flash"), ("sdpa", "sdpa"), ("cudnn", "sdpa"), ("of another version", "sdpa")):
+        assert chosen_attention(config, ranks, lambda work: 1.0, kept).name == name
+    assert torch.equal(torch.get_rng_state(), before)  # the trial draws from numbers of its own
+    assert all(torch.equal(q, given[0]) for q in given)
 
 
 def test_kernels_refuse_a_soft_cap_that_they_cannot_hold() -> None:
