@@ -1,6 +1,5 @@
 """How long one artifact of full size takes to write and to read: `pglab bench codecs --megabytes 16`."""
 
-import resource
 import sys
 import time
 from math import ceil
@@ -50,12 +49,20 @@ def large_row(weights: Weights, quantizer: str, megabytes: float) -> dict[str, A
     start = time.process_time()
     count = sum(v.size for _, v, _ in unpack_container(data, decoders=array_decoders()))
     read = time.process_time() - start
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     return {
         "path": weights.path, "copies": copies, "weights": count, "bytes": len(data), "quantize_s": quantized * copies,
-        "coder_s": coded, "decode_s": read, "peak_mb": peak,
+        "coder_s": coded, "decode_s": read, "peak_mb": peak_megabytes(),
     }  # fmt: skip
+
+
+def peak_megabytes() -> float | None:
+    """The most memory this process had at once; None where the system does not tell."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def large_report(rows: list[dict[str, Any]]) -> Report:

@@ -8,6 +8,7 @@ it as well, under a label of its own, and that is the run's score.
 
 import json
 import re
+import sys
 import time
 import zlib
 from dataclasses import asdict, replace
@@ -106,8 +107,11 @@ def peak_memory(device: torch.device) -> str:
     """The challenge's line of peak memory; on a CPU both numbers are the process's largest resident size."""
     if device.type == "cuda":
         allocated, reserved = torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
+    elif sys.platform == "win32":
+        return "peak memory: not known on this system"
     else:
         import resource
 
-        allocated = reserved = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        unit = 1 if sys.platform == "darwin" else 1024
+        allocated = reserved = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return f"peak memory allocated: {allocated >> 20} MiB reserved: {reserved >> 20} MiB"

@@ -46,6 +46,14 @@ def norm_kernel(
 
 
 @triton.jit
+def norm_gradient(d_unit, unit, factor, r, at, inside, rows, C: tl.constexpr):
+    g = tl.load(d_unit + at, mask=inside, other=0.0).to(tl.float32)
+    u = tl.load(unit + at, mask=inside, other=0.0).to(tl.float32)
+    f = tl.load(factor + r, mask=r < rows, other=0.0)
+    return (g - u * (tl.sum(g * u, axis=1) / C)[:, None]) * f[:, None]
+
+
+@triton.jit
 def norm_back_kernel(
     d_unit, unit, factor, onto, out, rows, C: tl.constexpr, R_TILE: tl.constexpr, C_TILE: tl.constexpr,
     ONTO: tl.constexpr,
@@ -54,10 +62,7 @@ def norm_back_kernel(
     c = tl.arange(0, C_TILE)
     inside = (r[:, None] < rows) & (c[None, :] < C)
     at = r[:, None].to(tl.int64) * C + c[None, :]
-    g = tl.load(d_unit + at, mask=inside, other=0.0).to(tl.float32)
-    u = tl.load(unit + at, mask=inside, other=0.0).to(tl.float32)
-    f = tl.load(factor + r, mask=r < rows, other=0.0)
-    g = (g - u * (tl.sum(g * u, axis=1) / C)[:, None]) * f[:, None]
+    g = norm_gradient(d_unit, unit, factor, r, at, inside, rows, C)
     if ONTO:
         g += tl.load(onto + at, mask=inside, other=0.0).to(tl.float32)
     tl.store(out + at, g.to(out.dtype.element_ty), mask=inside)
@@ -77,10 +82,7 @@ def mix_back_kernel(
         r = (tl.program_id(0) * turns + turn) * R_TILE + tl.arange(0, R_TILE)
         inside = (r[:, None] < rows) & (c[None, :] < C)
         at = r[:, None].to(tl.int64) * C + c[None, :]
-        g = tl.load(d_unit + at, mask=inside, other=0.0).to(tl.float32)
-        u = tl.load(unit + at, mask=inside, other=0.0).to(tl.float32)
-        f = tl.load(factor + r, mask=r < rows, other=0.0)
-        g = (g - u * (tl.sum(g * u, axis=1) / C)[:, None]) * f[:, None]
+        g = norm_gradient(d_unit, unit, factor, r, at, inside, rows, C)
         g += tl.load(d_mixed + at, mask=inside, other=0.0).to(tl.float32)
         tl.store(dx + at, (g * a[None, :]).to(dx.dtype.element_ty), mask=inside)
         beginning = g * b[None, :]
