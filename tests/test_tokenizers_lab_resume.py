@@ -216,13 +216,19 @@ def test_a_full_disk_is_an_os_error_and_leaves_no_manifest(
     assert [path.name for path in (tmp_path / "s").rglob("*") if path.is_file()] == []
 
 
-def test_a_second_export_into_the_same_folder_is_refused(small_lab: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("system", ["POSIX", "without fcntl"])
+def test_a_second_export_into_the_same_folder_is_refused(
+    small_lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
     from tokenizers_lab.aside import alone_in
 
+    if system != "POSIX":
+        monkeypatch.setitem(sys.modules, "fcntl", None)
     words = (small_lab / "corpus/docs.jsonl", small_lab / "vocab/bytes", tmp_path)
     with alone_in(tmp_path), pytest.raises(VocabError, match="another command is writing into this folder"):
         write_shards(*words)
     assert write_shards(*words)["files"], "the folder is free again"
+    assert not (tmp_path / ".lock").exists()
 
 
 @pytest.mark.parametrize(("more", "says"), [({"workers": 0}, "--workers 0"), ({"shard_tokens": 1 << 31}, "at most")])

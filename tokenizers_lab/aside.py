@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pglab_lock import held_by_library
+
 from .errors import VocabError
 
 
@@ -53,7 +55,8 @@ def write_json(path: Path, value: Any) -> None:
 def alone_in(folder: Path) -> Iterator[None]:
     """Make a folder where there is none and hold it for this process, however that ends; an empty one is not left.
 
-    Without file locks in the system it is not held. Raises VocabError when another process holds it, OSError.
+    The folder itself is locked, so that a killed run leaves no lock file among the shards; where a system cannot do
+    that (Windows), a file `.lock` in it is. Raises VocabError when another process holds it, OSError.
     """
     fresh = not folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,17 +71,22 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    def refuse() -> None:
+        raise VocabError(f"{folder}: another command is writing into this folder. Wait for it, or use --out.") from None
+
     try:
         import fcntl
     except ModuleNotFoundError:
-        yield
+        with held_by_library(folder / ".lock", refuse):
+            yield
+        (folder / ".lock").unlink(missing_ok=True)
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise VocabError(f"{folder}: another command is writing into this folder. Wait for it, or use --out.") from None
+        refuse()
     finally:
         os.close(handle)
 
