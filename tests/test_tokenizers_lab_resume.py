@@ -223,6 +223,7 @@ def test_a_second_export_into_the_same_folder_is_refused(
     from tokenizers_lab.aside import alone_in
 
     if system != "POSIX":
+        pytest.importorskip("filelock")  # takes fcntl while it is there
         monkeypatch.setitem(sys.modules, "fcntl", None)
     words = (small_lab / "corpus/docs.jsonl", small_lab / "vocab/bytes", tmp_path)
     with alone_in(tmp_path), pytest.raises(VocabError, match="another command is writing into this folder"):
