@@ -148,6 +148,7 @@ class FastTokenizer:
             self.state = f"no fast engine takes this vocabulary ({type(error).__name__}: {str(error)[:60]})"
             return
         self._engine = engine
+        self._checked = TRIAL - room  # the documents of the trial are a part of the share
         if same:
             self.state = "fast"
         else:

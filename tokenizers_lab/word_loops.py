@@ -75,7 +75,7 @@ def find(
                 at = stop + 1
                 continue
             while True:
-                x = wide[at]
+                x = wide[np.uint64(at)]
                 low = (((x - _ABOVE_SPACE) & ~x & _HIGH) >> 7) & _ONES  # exact up to the first byte below 0x21
                 if low == 0:
                     at += 8
@@ -93,9 +93,9 @@ def find(
             firsts[n], forms[n], hashes[n], begins[n], starts[n] = x, form, number ^ (number >> 32), key, begin
             n += 1
         for j in range(n):
-            entries[j] = slots[hashes[j] & mask, 1]
+            entries[j] = slots[np.uint64(hashes[j] & mask), 1]  # unsigned, or numba asks for the sign
         for j in range(n):
-            x, form, key, slot = firsts[j], forms[j], begins[j], hashes[j] & mask
+            x, form, key, slot = firsts[j], forms[j], begins[j], np.uint64(hashes[j] & mask)
             size = form >> 2
             row = -1
             while slots[slot, 1] != 0:
@@ -110,7 +110,7 @@ def find(
                     if i >= size:
                         break
                     row = -1
-                slot = (slot + 1) & mask
+                slot = (slot + np.uint64(1)) & np.uint64(mask)
             if row < 0:
                 if known == len(words) or filled + size + PAD > len(keys) or 3 * known > 2 * mask:
                     document = np.searchsorted(stops, starts[j])

@@ -183,14 +183,16 @@ def _gpt2(points: Any, kinds: Any, at: int, count: int) -> int:
 @compiled
 def _made(left: int, right: int, pairs: Any, ranks: Any) -> int:
     """What two symbols merge to, behind its rank, or NEVER."""
-    mask = len(pairs) - 1
+    mask = np.uint64(len(pairs) - 1)
     pair = np.int64(left + 1) << BITS | np.int64(right)
-    slot = ((pair * _MIX) >> 40) & mask
-    while pairs[slot] != 0:
-        if pairs[slot] >> BITS == pair:
-            made = pairs[slot] & (1 << BITS) - 1
+    slot = np.uint64((pair * _MIX) >> 40) & mask
+    entry = pairs[slot]
+    while entry != 0:
+        if entry >> BITS == pair:
+            made = entry & (1 << BITS) - 1
             return np.int64(ranks[made]) << BITS | made
-        slot = (slot + 1) & mask
+        slot = (slot + np.uint64(1)) & mask
+        entry = pairs[slot]
     return NEVER
 
 
