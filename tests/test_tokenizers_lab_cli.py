@@ -102,6 +102,24 @@ def test_compare_measures_what_it_says(small_lab: Path, capsys: pytest.CaptureFi
         assert abs(row["tokens"] * row["bytes_per_token"] - found["bytes"]) < 1e-6 * found["bytes"]
 
 
+def test_compare_shows_the_score_that_score_gives(small_lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [small_lab / "vocab/bpe", small_lab / "vocab/sp_bpe", "--docs", small_lab / "corpus/docs.jsonl"]
+    _, out, _ = call(capsys, "vocab", "compare", *words, "--score", "--bits", "6", "--json")
+    found = json.loads(out)
+    _, out, _ = call(capsys, "vocab", "score", *words, "--json")
+    alone = json.loads(out)
+    assert found["score"]["rows"] == alone["rows"]
+    shown = found["tables"]["vocabularies"]["rows"]
+    assert [row["bpb"] for row in shown] == [row["bpb"] for row in alone["rows"]]
+    assert [row["back"] for row in shown] == ["exact", "NFKC"]  # of the comparison, not of the score
+    _, out, _ = call(capsys, "vocab", "score", *words, "--artifact", "10")
+    assert "no room for a model" in out
+    lines = small_lab / "lines.jsonl"
+    lines.write_bytes((small_lab / "corpus/docs.jsonl").read_bytes())
+    _, out, _ = call(capsys, "vocab", "compare", words[0], "--docs", lines)
+    assert out.split(",")[0].split()[1] == "documents"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -46,7 +46,8 @@ def corpus_write(
     out: Path
         Folder to write into; made when missing.
     docs: Path
-        Your own documents (.jsonl, .txt, .parquet, .gz, .zst, or a folder of .txt); the embedded speeches without it.
+        Your own documents (.jsonl, .txt, .parquet, packed as .gz or .zst, or a folder of .txt or .parquet); the
+        embedded speeches without it.
     validation_share: float
         Share of the bytes to hold out, in whole documents.
     skip_bad: bool
@@ -126,19 +127,23 @@ def vocab_train(
 
 
 @vocab.command(name="compare")
-def vocab_compare(*folders: Path, docs: Path, width: int = 512, bits: int = 8, ways: Ways = WAYS) -> int:
-    """Measure vocabularies beside each other on documents they were not trained on.
+def vocab_compare(
+    *folders: Path, docs: Path, width: int = 512, bits: int = 8, score: bool = False, ways: Ways = WAYS
+) -> int:
+    """Measure vocabularies beside each other: what each packs, gives back, costs and, with --score, predicts.
 
     Parameters
     ----------
     folders: Path
         Folders of vocabularies.
     docs: Path
-        Documents; the validation documents at their head where a corpus.json says so.
+        Documents; the validation documents at their head where a corpus.json says so, else all of them.
     width: int
         Width of the model, for the bytes of the embedding.
     bits: int
         Bits of a stored embedding weight.
+    score: bool
+        Bits per raw byte too, as `vocab score` predicts them at this width and these bits; some seconds for each.
     """
     from pglab_report import show
 
@@ -148,7 +153,12 @@ def vocab_compare(*folders: Path, docs: Path, width: int = 512, bits: int = 8, w
 
     if not folders:
         raise VocabError("no vocabulary to compare. Try: pglab vocab compare vocab/a vocab/b --docs corpus/docs.jsonl")
-    return show(report_of(compare(folders, docs, width, bits)), ways)
+    found = compare(folders, docs, width, bits)
+    if not score:
+        return show(report_of(found), ways)
+    from .vocabulary_score import Terms, score_vocabularies
+
+    return show(report_of(found, score_vocabularies(folders, docs, Terms(width=width, weight_bits=bits))), ways)
 
 
 @vocab.command(name="score")
@@ -237,11 +247,11 @@ def vocab_search(
     Parameters
     ----------
     docs: Path
-        Documents, as for `vocab train` and `vocab score`.
+        Documents with a corpus.json beside them, as `corpus write` leaves them.
     out: Path
         Folder for the vocabularies; those that are there already are not trained again.
     kinds: list[str]
-        Kinds to try; bpe and bpe_case without it.
+        Kinds to try, as `vocab train` has them; bpe and bpe_case without it.
     sizes: list[int]
         Sizes to try; 512, 1024, 2048, 4096 and 8192 without it.
     budget: int

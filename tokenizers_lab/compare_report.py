@@ -4,10 +4,12 @@ from typing import Any
 
 from pglab_report import Column, Plot, Report, Series, Table
 
+from . import score_report
 from .compare import Comparison
+from .vocabulary_score import Scores
 
 LEVEL_WORDS = {"exact": "exact", "normalised": "NFKC", "lossy": "lossy"}  # NFKC: equal up to NFKC and white space
-COLUMNS = (
+COLUMNS: tuple[Column, ...] = (
     Column("name", "vocabulary"),
     Column("size", "ids", "", ",d"),
     Column("bytes_per_token", "B/token", "", ".3f"),
@@ -17,12 +19,13 @@ COLUMNS = (
     Column("unknown", "unk", "", ",d"),
     Column("encode_mb_s", "MB/s", "", ".1f"),
 )
+SCORED = ("bpb", "change", "low", "high")  # columns of the score that a comparison takes over
 
 
 def title(found: Comparison) -> str:
     """What was measured on."""
     return (
-        f"{found.documents:,} {found.split} documents, {found.bytes:,} raw bytes; "
+        f"{found.documents:,} {'validation ' * (found.split == 'validation')}documents, {found.bytes:,} raw bytes; "
         f"embedding {found.width} wide, {found.bits} bits"
     )
 
@@ -44,10 +47,17 @@ def sentence(found: Comparison) -> str:
     return says + "."
 
 
-def report_of(found: Comparison) -> Report:
-    """All of it; the JSON keeps the comparison's own keys."""
+def report_of(found: Comparison, scores: Scores | None = None) -> Report:
+    """All of it; the JSON keeps the comparison's own keys. scores: of the same folders in the same order."""
     data: dict[str, Any] = found.to_json()
     shown = [row | {"back": LEVEL_WORDS[row["lossless"]]} for row in data["rows"]]
+    columns, says = COLUMNS, [sentence(found)]
+    if scores is not None:
+        added = [score_report.row_of(scores, i) for i in range(len(shown))]
+        shown = [row | {key: new[key] for key in SCORED if key in new} for row, new in zip(shown, added, strict=True)]
+        columns = (*COLUMNS, *(column for column in score_report.COLUMNS if column.key in SCORED))
+        says.append(score_report.sentence(scores))
+        data["score"] = score_report.to_json(scores)
     packing = Plot(
         "packing",
         "What an embedding buys",
@@ -66,4 +76,4 @@ def report_of(found: Comparison) -> Report:
         ],
         x_log=True,
     )
-    return Report(title(found), [sentence(found)], [Table("vocabularies", "", COLUMNS, shown)], [packing], data=data)
+    return Report(title(found), says, [Table("vocabularies", "", columns, shown)], [packing], data=data)

@@ -31,7 +31,8 @@ def order(found: Scores) -> list[int]:
     return sorted(range(len(found.rows)), key=key)
 
 
-def _row(found: Scores, i: int) -> dict[str, Any]:
+def row_of(found: Scores, i: int) -> dict[str, Any]:
+    """What the columns show of row `i`."""
     row, change = found.rows[i], found.differences[i]
     against = {} if change is None or i == found.best else {"low": change.low, "high": change.high}
     share: float | str | None = change.change if change is not None else None
@@ -59,6 +60,10 @@ def title(found: Scores) -> str:
 
 def sentence(found: Scores) -> str:
     """The one thing to take home."""
+    if all(row.bpb is None for row in found.rows):
+        return (
+            "The embedding leaves no room for a model in the artifact. Try a narrower --width or a larger --artifact."
+        )
     if found.best is None:
         return (
             "None of these restores the text exactly, so none can be named best: bits for what they drop are missing."
@@ -103,7 +108,7 @@ def picture(found: Scores, best: Sequence[int]) -> Plot:
 
 def report_of(found: Scores, front: Sequence[int] | None = None) -> Report:
     """All of it. front: indices of rows, for a search."""
-    table = Table("scores", "", COLUMNS, [_row(found, i) for i in order(found)], best=(0,) * (found.best is not None))
+    table = Table("scores", "", COLUMNS, [row_of(found, i) for i in order(found)], best=(0,) * (found.best is not None))
     says, data = [sentence(found)], to_json(found)
     if front is not None:
         names = [found.rows[i].name for i in front]
