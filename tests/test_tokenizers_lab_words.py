@@ -47,7 +47,7 @@ batches = st.lists(hostile_text, min_size=1, max_size=4)
 def table_of(folder, kind, **options):
     data = (folder / "vocab" / kind / EVERY[kind].file).read_bytes()
     reference = EVERY[kind].open(data, kind)
-    rules = rules_of(reference, data)
+    rules = rules_of(reference)
     assert rules is not None
     return WordTable(reference, rules, **options)
 
@@ -108,8 +108,8 @@ def test_known_words_are_not_asked_for_again(small_lab, monkeypatch):
 
 def test_what_has_no_words_is_refused(small_lab):
     for kind in ("bytes", "superword", "sp_unigram", "sp_unigram_lossless"):
-        _, tokenizer, data = open_vocabulary(small_lab / "vocab" / kind)
-        assert rules_of(getattr(tokenizer, "reference", tokenizer), data) is None, kind
+        _, tokenizer, _ = open_vocabulary(small_lab / "vocab" / kind)
+        assert rules_of(getattr(tokenizer, "reference", tokenizer)) is None, kind
 
 
 def test_it_stands_in_front_of_a_vocabulary(small_lab, monkeypatch, hostile):
@@ -143,7 +143,7 @@ def test_real_text_in_many_languages(real_data):
         kind = "sp_caseops" if "caseops" in name else "sp"
         data = (real_data / f"tokenizers/{name}.model").read_bytes()
         reference = IMPORTED[kind](data, name)
-        tables[name] = WordTable(reference, rules_of(reference, data))
+        tables[name] = WordTable(reference, rules_of(reference))
     texts = []
     for name in ("udhr", "verify_docs_raw"):
         texts += [json.loads(line)["text"] for line in (real_data / f"text/{name}.jsonl").open(encoding="utf-8")][:60]

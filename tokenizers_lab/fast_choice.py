@@ -25,7 +25,7 @@ def with_engine(kind: str, name: str, reference: Tokenizer, data: bytes) -> Toke
     def by_words() -> Engine | None:
         from .word_rules import rules_of
 
-        rules = rules_of(reference, data)
+        rules = rules_of(reference)
         if rules is None:
             return None
         from .word_table import WordTable

@@ -37,39 +37,35 @@ class SentencePieceTokenizer:
         self.where = where
         self.lossless = self.normaliser.lossless
         self.bos, self.unk = int(self._engine.bos_id()), int(self._engine.unk_id())
-        ids = range(self.size)
-        self.silent = np.array(
-            [self._engine.is_control(i) or self._engine.is_unknown(i) or self._engine.is_unused(i) for i in ids], bool
-        )
-        self._byte = np.array([self._engine.is_byte(i) for i in ids], bool)
+        engine, ids = self._engine, list(range(self.size))
+        self.silent = np.array(engine.is_control(ids)) | engine.is_unknown(ids) | engine.is_unused(ids)
+        self._byte = np.array(engine.is_byte(ids), bool)
         self.ordinary = ~self.silent & ~self._byte  # pieces that text is merged into, and user-defined symbols
-        pieces = [self._engine.id_to_piece(i) for i in ids]
-        spaced = np.array([p.startswith(SPACE) for p in pieces], bool) & ~self.silent & ~self._byte
-        official = np.array([len(p.removeprefix(SPACE).encode("utf-8")) for p in pieces], np.int64)
-        own = np.array([len(p.replace(SPACE, " ").encode("utf-8")) for p in pieces], np.int64)
+        self.pieces: list[str] = engine.id_to_piece(ids)
+        raw = [piece.encode("utf-8") for piece in self.pieces]
+        mark = SPACE.encode("utf-8")
+        spaced = np.array([piece.startswith(mark) for piece in raw], bool) & self.ordinary
+        sizes = np.array([len(piece) for piece in raw], np.int64)
+        marks = np.array([piece.count(mark) for piece in raw], np.int64)
+        official, own = sizes - len(mark) * spaced, sizes - (len(mark) - 1) * marks
         for column in (official, own):
             column[self._byte], column[self.silent] = 1, 0
         self.table = ByteTable.of(official, spaced, self.silent)
         self.token_bytes = own if self.lossless == "exact" else None
-        blobs = [p.replace(SPACE, "").encode("utf-8") for p in pieces]
-        for i in ids:
-            if self._byte[i] or self.silent[i]:
-                blobs[i] = bytes([int(pieces[i][3:5], 16)]) if self._byte[i] else b""
+        blobs = [piece.replace(mark, b"") for piece in raw]
+        for i in np.flatnonzero(~self.ordinary).tolist():
+            blobs[i] = bytes([int(self.pieces[i][3:5], 16)]) if self._byte[i] else b""
         self._own = OwnBytes(blobs)
-        self.divides = self._divides(pieces)
+        self.divides = self._divides()
         self._spelt_space = [self._engine.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE.encode("utf-8")]
 
     def __repr__(self) -> str:
         return f"SentencePieceTokenizer({self.where!r})"
 
-    def _divides(self, pieces: list[str]) -> bool:
+    def _divides(self) -> bool:
         """Whether no token reaches from one word into the next."""
         own = self._engine.piece_to_id(SPACE) != self.unk
-        return own and self.normaliser.merges and not any(SPACE in piece.lstrip(SPACE) for piece in pieces)
-
-    def pieces(self) -> list[str]:
-        """Each piece by its id."""
-        return list(self._engine.id_to_piece(list(range(self.size))))
+        return own and self.normaliser.merges and not any(SPACE in piece.lstrip(SPACE) for piece in self.pieces)
 
     def scores(self) -> list[float]:
         """The score of each piece."""

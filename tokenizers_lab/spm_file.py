@@ -17,22 +17,23 @@ USER_DEFINED = 4
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """The declared treatment of text. `maps` is whether a table of replacements is there."""
+    """The declared treatment of text. `table`: of replacements, as it lies in the file; b"" for none."""
 
     name: str
-    maps: bool
+    table: bytes
     dummy_prefix: bool
     removes_spaces: bool
     escapes_spaces: bool
     byte_fallback: bool
     merges: bool  # a BPE model
+    user_defined: tuple[int, ...]  # ids of the symbols that text is cut at; -1 for pieces where none should be
 
     @property
     def lossless(self) -> Lossless:
         """exact only when nothing is replaced, added or removed and every character has tokens."""
         if not self.byte_fallback:
             return "lossy"
-        if not (self.maps or self.dummy_prefix or self.removes_spaces) and self.escapes_spaces:
+        if not (self.table or self.dummy_prefix or self.removes_spaces) and self.escapes_spaces:
             return "exact"
         return "normalised" if self.name in ("identity", "nfkc", "nmt_nfkc") else "lossy"
 
@@ -75,42 +76,37 @@ def _fields(data: bytes) -> dict[int, int | bytes]:
 def read_normaliser(data: bytes, where: str) -> Normaliser:
     """The normaliser of a `.model`. Raises VocabError for bytes that are no such file."""
     try:
-        top = _fields(data)
+        begin, symbols = _pieces(data)
+        top = _fields(data[begin:])
         trainer, normalizer = (_fields(part) if isinstance(part := top.get(n, b""), bytes) else {} for n in (2, 3))
         name = normalizer.get(1, b"")
         known = bytes(name).decode("utf-8") if isinstance(name, bytes) else ""
     except ValueError as error:
         raise VocabError(f"{where}: no SentencePiece model ({error}). Name a .model file.") from None
-    if 1 not in top:
+    if not begin:
         raise VocabError(f"{where}: a SentencePiece model without pieces. Name a .model file.")
     return Normaliser(
         name=known,
-        maps=bool(normalizer.get(2, b"")),
+        table=table if isinstance(table := normalizer.get(2, b""), bytes) else b"",
         dummy_prefix=bool(normalizer.get(3, 1)),
         removes_spaces=bool(normalizer.get(4, 1)),
         escapes_spaces=bool(normalizer.get(5, 1)),
         byte_fallback=bool(trainer.get(35, 0)),
         merges=trainer.get(3, 1) == 2,
+        user_defined=(*symbols, -1) if 1 in top else tuple(symbols),
     )
 
 
-def replacements(data: bytes) -> bytes:
-    """The normaliser's table of replacements, b"" for none. Raises ValueError for what is no protobuf."""
-    normalizer = _fields(data).get(3, b"")
-    table = _fields(normalizer).get(2, b"") if isinstance(normalizer, bytes) else b""
-    return table if isinstance(table, bytes) else b""
-
-
-def user_defined(data: bytes) -> list[int]:
-    """The ids of user-defined symbols. Raises ValueError for what is no protobuf."""
-    found: list[int] = []
+def _pieces(data: bytes) -> tuple[int, list[int]]:
+    """Where the pieces end that a model begins with, and the ids of user-defined symbols among them."""
+    symbols: list[int] = []
     at = index = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        size, at = _varint(data, at) if key & 7 == 2 else ({1: 8, 5: 4}.get(key & 7, 0), at)
-        if key == PIECE:
-            if data[at : at + size].endswith(bytes([TYPE, USER_DEFINED])):
-                found.append(index)
-            index += 1
+    while at < len(data) and data[at] == PIECE:
+        size, at = _varint(data, at + 1)
         at += size
-    return found
+        if at > len(data):
+            raise ValueError("a field is cut off")
+        if data[at - 1] == USER_DEFINED and data[at - 2] == TYPE:
+            symbols.append(index)
+        index += 1
+    return at, symbols

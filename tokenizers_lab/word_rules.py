@@ -22,7 +22,6 @@ from .byte_level import ByteLevelTokenizer
 from .byte_level_file import byte_alphabet
 from .caseops import CAPS, NEXT, OPERATORS, TITLE
 from .spm_engine import SPACE, SentencePieceTokenizer
-from .spm_file import replacements, user_defined
 from .tokenizer import Tokenizer
 from .transformed import CaseOpsTokenizer
 
@@ -71,13 +70,13 @@ class Rules:
         self.ranks = np.zeros(self.size, np.int32)
 
 
-def rules_of(tokenizer: Tokenizer, data: bytes) -> Rules | None:
-    """The rules of a vocabulary, whose file is `data`; None where its words do not stand for themselves."""
+def rules_of(tokenizer: Tokenizer) -> Rules | None:
+    """The rules of a vocabulary; None where its words do not stand for themselves."""
     if isinstance(tokenizer, ByteLevelTokenizer):
         return _byte_level(tokenizer)
     if isinstance(tokenizer, CaseOpsTokenizer):
-        return _sentencepiece(tokenizer.inner, data, OPERATORS)
-    return _sentencepiece(tokenizer, data, ()) if isinstance(tokenizer, SentencePieceTokenizer) else None
+        return _sentencepiece(tokenizer.inner, OPERATORS)
+    return _sentencepiece(tokenizer, ()) if isinstance(tokenizer, SentencePieceTokenizer) else None
 
 
 def _byte_level(tokenizer: ByteLevelTokenizer) -> Rules | None:
@@ -109,16 +108,17 @@ def _kinds(kinds: np.ndarray, known: np.ndarray) -> None:
     kinds[UNICODE_WHITE], known[UNICODE_WHITE] = WHITE, 0
 
 
-def _sentencepiece(tokenizer: SentencePieceTokenizer, data: bytes, operators: tuple[str, ...]) -> Rules | None:
-    said, table = tokenizer.normaliser, replacements(data)
+def _sentencepiece(tokenizer: SentencePieceTokenizer, operators: tuple[str, ...]) -> Rules | None:
+    said = tokenizer.normaliser
+    table = said.table
     folds = said.removes_spaces
     if not tokenizer.divides or not said.byte_fallback or not said.escapes_spaces or (said.dummy_prefix and not folds):
         return None
     if table and hashlib.sha256(table).hexdigest()[:16] not in NMT_NFKC:
         return None
-    pieces = tokenizer.pieces()
+    pieces = tokenizer.pieces
     ids = {piece: index for index, piece in enumerate(pieces)}
-    if {pieces[index] for index in user_defined(data)} != set(operators):
+    if {pieces[index] for index in said.user_defined} != set(operators):
         return None
     if any(operator in piece and piece != operator for operator in operators for piece in ids):
         return None

@@ -47,10 +47,11 @@ class WordTable:
         self._white = np.zeros(256, bool)
         self._white[list(rules.white)] = True
         self._state = np.zeros(5, np.int64)
-        self._slots = np.zeros((1 << 15, 2), np.int64)
-        self._words = np.empty((1 << 14, 4), np.int32)
-        self._keys = np.zeros(1 << 17, np.uint8)
-        self._ids, self._ends = np.zeros(1 << 16, np.uint32), np.zeros(1 << 16, np.int32)
+        self._slots = np.zeros((1 << 18, 2), np.int64)
+        self._words = np.empty((1 << 17, 4), np.int32)
+        self._keys = np.zeros(1 << 21, np.uint8)
+        self._ids, self._ends = np.zeros(1 << 19, np.uint32), np.zeros(1 << 19, np.int32)
+        self._rows, self._places = np.empty((2, 0), np.int32)  # room for what a group is found to be
         self._used = loops.MOST
         self._mark = (0, 0, 0)  # words, bytes of keys and ids before the last group
         left, right, made = rules.pairs
@@ -105,7 +106,9 @@ class WordTable:
         text = np.frombuffer(b" ".join([*raws, b" " * loops.PAD]), np.uint8)
         stops = np.cumsum([len(raw) + 1 for raw in raws], dtype=np.int64) - 1
         most = len(text) // 2 + 2
-        rows, places, ends = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(len(raws), np.int64)
+        if most > len(self._rows):
+            self._rows, self._places = np.empty((2, most), np.int32)
+        rows, places, ends = self._rows, self._places, np.empty(len(raws), np.int64)
         self._state[:3] = 0
         first = int(self._state[3])
         self._mark = first, int(self._state[4]), self._used
@@ -232,6 +235,7 @@ class WordTable:
         self._state[3:], self._used = (first, filled), used
         if len(self._keys) > 8 * self.limit:  # after a giant
             self._keys = self._keys[: 2 * filled + (1 << 17)].copy()
+            self._rows, self._places = np.empty((2, 0), np.int32)
 
 
 def _ranges(begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
