@@ -14,7 +14,7 @@ from tokenizers_lab.errors import VocabError
 from tokenizers_lab.fast_choice import with_engine
 from tokenizers_lab.fast_engine import HARD
 from tokenizers_lab.fast_gigatoken import load
-from tokenizers_lab.fast_odd import odd
+from tokenizers_lab.fast_odd import NEW, odd
 from tokenizers_lab.importers import import_vocabulary
 from tokenizers_lab.tokenizer import Encoded
 
@@ -55,6 +55,12 @@ def test_hard_and_hostile_texts_get_the_reference_ids(fast, hostile):
     byte_lengths(fast, fast.encode_batch(HARD), HARD)
 
 
+def test_each_letter_that_only_one_of_them_knows_is_odd():
+    letters = NEW.findall("".join(map(chr, [*range(0x80, 0xD800), *range(0xE000, 0x40000)])))
+    assert len(letters) > 4000
+    assert all(odd(f"a {letter}", f"a {letter}".encode()) for letter in letters)
+
+
 def test_letters_that_only_one_of_them_knows_go_to_the_reference(fast):
     texts = [f"\"{letter}'ll {letter}1{letter}a" for letter in "\u088f\u0cdc\ua7ce\ua7f1\U0001094d\U00016ea1\U0003347f"]
     assert same(fast.encode_batch(texts), fast.reference.encode_batch(texts))
@@ -82,7 +88,7 @@ def test_what_it_is_known_to_get_wrong_never_reaches_it(small_lab):
         if engine.encode(text).tolist() != tokenizer.encode_batch([text]).ids.tolist()
     ]
     assert {"</s>", "\ufe8e\u064e", "\u314b\u314f"} <= set(wrong)
-    assert all(odd(text) for text in wrong)  # and if gigatoken mends one, nothing breaks
+    assert all(odd(text, text.encode()) for text in wrong)  # and if gigatoken mends one, nothing breaks
 
 
 class Liar:

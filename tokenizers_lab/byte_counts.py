@@ -25,24 +25,26 @@ def ends_from_table(token_bytes: np.ndarray, encoded: Encoded, sizes: np.ndarray
 
     token_bytes: (V,) int64; sizes: (D,) int64. Raises VocabError unless each document sums exactly.
     """
-    running = proven_sums(token_bytes, encoded, sizes)
-    return running[1:] - np.repeat(running[encoded.offsets[:-1]], np.diff(encoded.offsets))
+    prove_sums(token_bytes, encoded, sizes)
+    running = np.cumsum(token_bytes[encoded.ids])
+    return running - np.repeat(np.cumsum(sizes) - sizes, np.diff(encoded.offsets))
 
 
-def proven_sums(token_bytes: np.ndarray, encoded: Encoded, sizes: np.ndarray) -> np.ndarray:
-    """(n + 1,) int64: bytes before each token of the batch, as in ends_from_table, which proves by it."""
-    running = np.zeros(len(encoded.ids) + 1, np.int64)
-    np.cumsum(token_bytes[encoded.ids], out=running[1:])
-    starts = running[encoded.offsets]  # (D + 1,)
-    wrong = np.flatnonzero(np.diff(starts) != sizes)
+def prove_sums(token_bytes: np.ndarray, encoded: Encoded, sizes: np.ndarray) -> None:
+    """Raise VocabError unless the tokens of each document sum to its bytes; arguments as in ends_from_table."""
+    small = token_bytes.astype(np.uint32)  # of one token; half the memory to go through
+    found = np.zeros(encoded.documents, np.int64)
+    some = np.diff(encoded.offsets) > 0
+    if some.any():
+        found[some] = np.add.reduceat(small[encoded.ids], encoded.offsets[:-1][some], dtype=np.int64)
+    wrong = np.flatnonzero(found != sizes)
     if len(wrong):
         first = int(wrong[0])
         raise VocabError(
             f"{len(wrong):,} of {encoded.documents:,} documents do not sum: document {first} of the batch has "
-            f"{int(sizes[first]):,} bytes and its tokens {int(starts[first + 1] - starts[first]):,}; the vocabulary "
+            f"{int(sizes[first]):,} bytes and its tokens {int(found[first]):,}; the vocabulary "
             "loses text. Use a lossless kind, as: pglab vocab train bpe"
         )
-    return running
 
 
 def lengths_from_ends(ends: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -64,11 +64,11 @@ class ByteLevelTokenizer:
             raise VocabError(f"{where}: {FOREIGN} ({type(error).__name__}: {str(error)[:60]}). {fix}") from None
         if not ours:
             raise VocabError(f"{where}: {FOREIGN} (what it holds makes another file than this). {fix}")
-        byte_of = {character: byte for byte, character in enumerate(byte_alphabet())}
+        byte_of = {ord(character): byte for byte, character in enumerate(byte_alphabet())}
         self.names = vocab
         self._tokens = [b""] * (len(SPECIAL_NAMES) + len(vocab))
         for token, token_id in vocab.items():
-            self._tokens[token_id] = bytes(byte_of[character] for character in token)
+            self._tokens[token_id] = token.translate(byte_of).encode("latin-1")
         self.size = len(self._tokens)
         lengths = np.array([len(token) for token in self._tokens], np.int64)
         self.token_bytes: np.ndarray | None = lengths

@@ -31,12 +31,12 @@ class Gigatoken:
 
     name, counts = "gigatoken", False
 
-    def __init__(self, reference: Tokenizer, data: bytes, strange: Callable[[str], bool] = odd) -> None:
+    def __init__(self, reference: Tokenizer, data: bytes, strange: Callable[[str, bytes], bool] = odd) -> None:
         self.reference, self._odd, self._engine = reference, strange, load(data)
 
     def encode(self, texts: Sequence[str], raws: Sequence[bytes]) -> Encoded:
         """See Engine. Raises ValueError for an id that does not exist, and whatever gigatoken raises."""
-        strange = [index for index, text in enumerate(texts) if self._odd(text)]
+        strange = [index for index, text in enumerate(texts) if self._odd(text, raws[index])]
         known = set(strange)
         parts = [self._engine.encode("" if index in known else text) for index, text in enumerate(texts)]
         if strange:

@@ -34,17 +34,20 @@ NEW = re.compile(  # letters, marks and numbers of Unicode 17, which split words
 _ASCII = bytes(range(128))
 
 
-def _beyond_ascii(text: str) -> str:
-    return text.encode("utf-8").translate(None, _ASCII).decode("utf-8")
+_NEW_LEADS = (b"\xe0", b"\xea", b"\xf0")  # with one of these each of them begins
 
 
-def odd_plain(text: str) -> bool:
-    """Whether a text is odd for a vocabulary without a normaliser."""
+def _beyond_ascii(raw: bytes) -> str:
+    return raw.translate(None, _ASCII).decode("utf-8")
+
+
+def odd_plain(text: str, raw: bytes) -> bool:
+    """Whether a text, whose UTF-8 is `raw`, is odd for a vocabulary without a normaliser."""
     if "<" in text and TAGS.search(text):
         return True
-    return not text.isascii() and NEW.search(_beyond_ascii(text)) is not None
+    return any(lead in raw for lead in _NEW_LEADS) and NEW.search(_beyond_ascii(raw)) is not None
 
 
-def odd(text: str) -> bool:
+def odd(text: str, raw: bytes) -> bool:
     """Whether a text holds any of it; some that do not are called odd too."""
-    return odd_plain(text) or (not text.isascii() and MARKS.search(_beyond_ascii(text)) is not None)
+    return odd_plain(text, raw) or (not text.isascii() and MARKS.search(_beyond_ascii(raw)) is not None)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .aside import write_bytes, write_json
 from .builders import open_vocabulary
-from .byte_counts import byte_lengths, proven_sums, sidecar_values, with_bos
+from .byte_counts import byte_lengths, prove_sums, sidecar_values, with_bos
 from .document import Document
 from .errors import VocabError
 from .progress import Advance, nobody
@@ -160,7 +160,7 @@ def _encode(tokenizer: Tokenizer, group: list[Document], sidecar: bool) -> tuple
             counted = sidecar_values(byte_lengths(tokenizer, encoded, texts), encoded.offsets, sizes)
             values = counted.astype("<u2", copy=False)
         elif tokenizer.token_bytes is not None:
-            proven_sums(tokenizer.token_bytes, encoded, sizes)
+            prove_sums(tokenizer.token_bytes, encoded, sizes)
         elif tokenizer.lossless == "exact":  # spans of a model that normalises cost four times its ids
             byte_lengths(tokenizer, encoded, texts)
     except VocabError as error:
