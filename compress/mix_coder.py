@@ -11,15 +11,10 @@ from .mix_choose import NONE, find_copies, find_trellis, likely_plans
 from .mix_lanes import lane_count
 from .mix_model import Mixture, code_block
 from .mix_plan import matrix_shape, quarter_power
-from .mix_writer import LaneWriter, WritingMixture, copies_bytes, plan_bytes
+from .mix_writer import LaneWriter, Unsure, WritingMixture, copies_bytes, plan_bytes
 from .stage import Coder
 
 SIDE_BY_SIDE = 8  # matrices of a block
-MARGIN = 1e-10  # how far a coefficient must stay from where rounding turns
-
-
-class Unsure(Exception):
-    """A coefficient lies where another machine might round it the other way."""
 
 
 class Mix(Coder):
@@ -83,7 +78,7 @@ def encode_block(model: Mixture, writer: LaneWriter, q: np.ndarray, trellis: tup
             del writer.kept[kept:]
             vars(model).update(deepcopy(before))
             try:
-                code_block(model, np.array(q.transpose(0, 2, 1) if plan.turned else q, order="C"), plan, hold_margin)
+                code_block(model, np.array(q.transpose(0, 2, 1) if plan.turned else q, order="C"), plan)
                 break
             except Unsure:  # another ridge, a fifth larger, and from the start
                 codes = np.rint(4 * np.log2(np.maximum(plan.ridges, 1))).astype(np.int64) + 1
@@ -95,9 +90,3 @@ def encode_block(model: Mixture, writer: LaneWriter, q: np.ndarray, trellis: tup
     writer.kept[kept:] = steps
     vars(model).update(after)
     return plan_bytes(plan)
-
-
-def hold_margin(a: np.ndarray) -> None:
-    """Refuse coefficients too near the middle between two steps."""
-    if (np.abs(a - np.floor(a) - 0.5) < MARGIN * 512).any():
-        raise Unsure

@@ -10,7 +10,6 @@ regression goes by batches of rows, each as large as all before it, column by co
 side. Arithmetic is on integers and single IEEE operations, so that every machine computes the same.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -111,6 +110,10 @@ class Mixture:
             wrong = wrong[off != 0]
         self.coder.take(wanted, start, end - start)
 
+    def rounded(self, a: np.ndarray) -> np.ndarray:
+        """Coefficients of regression as whole numbers. The writer has its own, and refuses some."""
+        return np.rint(a)
+
     def vote(self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, kind: np.ndarray) -> None:
         """Let each integer say how well each shape foresaw it."""
         before, after = places(k, middle, scale) + REACH, places(k + 1, middle, scale) + REACH
@@ -173,7 +176,6 @@ def code_batches(
     priors: np.ndarray,
     moves: np.ndarray,
     ridges: np.ndarray,
-    check: Callable[[np.ndarray], None],
 ) -> None:
     """Code `q` as above by batches of rows, with regression on the entries to the left; ridges `(m,)`, 0 for none."""
     m, n, d = q.shape
@@ -184,23 +186,19 @@ def code_batches(
     moments = np.zeros((m, d + 1, d + 1))
     a, b = 0, min(FIRST_ROWS, n)
     while a < n:
-        by = [coefficients(moments[z], a, ridges[z], check) if a and ridges[z] else None for z in range(m)]
-        hope = np.zeros((m, b - a, d))
-        for z, c in enumerate(by):
-            hope[z] += 0 if c is None else np.rint(c[1:, 0] * (2 * unit * level[z] + 1))
+        by = np.zeros((m, d + 1, d + 1))  # no regression yet
+        for z in np.flatnonzero(ridges) if a else ():
+            by[z] = model.rounded(coefficients(moments[z], a, ridges[z]))
+        hope = np.rint(by[:, 1:, 0] * (2 * unit * level + 1))[:, None] + np.zeros((m, b - a, d))
         share = np.rint(np.clip(hit / seen, 1 / 64, 64) * 4096) / 4096
         got, due = row * level + np.zeros((m, b - a)), row + np.zeros((m, b - a))
         off = np.zeros((m, d))
         values, state = np.zeros((m, b - a, d)), np.zeros((m, b - a), np.int64)
         for j in range(d):
-            centre = hope[:, :, j].copy()
             start = j - j % 32
-            for z, c in enumerate(by):
-                if c is not None and j > start:
-                    centre[z] += values[z, :, start:j] @ c[j + 1, start + 1 : j + 1]
-                elif c is not None and j:
-                    hope[z][:, j:] += values[z, :, j - 32 : j] @ c[j + 1 :, j - 31 : j + 1].T
-                    centre[z] = hope[z][:, j]
+            if j and j == start:  # the last 32 columns all at once
+                hope[:, :, j:] += values[:, :, j - 32 : j] @ by[:, j + 1 :, j - 31 : j + 1].transpose(0, 2, 1)
+            centre = hope[:, :, j] + (values[:, :, start:j] @ by[:, j + 1, start + 1 : j + 1, None])[:, :, 0]
             centre, odd = np.clip(np.rint(centre * (16 / STEPS / unit)) / 16, low, high), state & 1
             k = model.step(q[:, a:b, j], centre, got / due * share[:, j : j + 1], low, high, odd)
             q[:, a:b, j], values[:, :, j] = k, unit * k + odd
@@ -212,18 +210,17 @@ def code_batches(
         height = np.rint(got / due * 65536).sum(1, keepdims=True) / 65536
         hit, seen = hit + off, seen + height
         level = height / (b - a)
-        for z in range(m):
-            if ridges[z] and b < n:
-                y = normalised(values[z])
-                moments[z] += y.T @ y
+        for z in np.flatnonzero(ridges) if b < n else ():
+            y = normalised(values[z])
+            moments[z] += y.T @ y
         a, b = b, min(b + min(b, MOST_ROWS), n)
 
 
-def code_block(model: Mixture, q: np.ndarray, plan: Any, check: Callable[[np.ndarray], None] = lambda _: None) -> None:
+def code_block(model: Mixture, q: np.ndarray, plan: Any) -> None:
     """Code or fill in `q (m, n, d) int8` as its plan says."""
     moves = next_states(plan.states) if plan.states > 1 else np.zeros((1, 2), np.int64)
     args = (model, q, plan.low, plan.high, plan.levels, plan.priors, moves)
     if plan.ridges.any():
-        code_batches(*args, plan.ridges, check)
+        code_batches(*args, plan.ridges)
     else:
         code_diagonals(*args)

@@ -8,7 +8,14 @@ import numpy as np
 from .mix_lanes import BITS, LEAST
 from .mix_model import Mixture
 from .mix_plan import Copies, Plan
+from .mix_regress import STEPS
 from .mix_tables import REACH
+
+MARGIN = 1e-10  # how far a coefficient must stay from where rounding turns
+
+
+class Unsure(Exception):
+    """A coefficient lies where another machine might round it the other way."""
 
 
 class LaneWriter:
@@ -45,6 +52,12 @@ class WritingMixture(Mixture):
     def code(self, k: np.ndarray, middle: np.ndarray, scale: np.ndarray, kind: np.ndarray, low: int, high: int) -> None:
         start, end = self.ends(k, middle, scale, kind * (2 * REACH + 1) + REACH, low, high)
         self.coder.keep(start, end - start)
+
+    def rounded(self, a: np.ndarray) -> np.ndarray:
+        """Raises Unsure for coefficients too near the middle between two steps."""
+        if (np.abs(a - np.floor(a) - 0.5) < MARGIN * STEPS).any():
+            raise Unsure
+        return super().rounded(a)
 
 
 def plan_bytes(plan: Plan) -> bytes:
