@@ -53,7 +53,7 @@ def sweep(
     Parameters
     ----------
     checkpoints
-        Files of weights: .pt, .int8.ptz, safetensors, npz or .pgc.
+        Files of weights: .pt, .int8.ptz, safetensors, npz, llama2.c's .bin or .pgc.
     recipe
         A recipe such as int6-row+brotli11, or same+brotli11 to recode a .int8.ptz's own integers; may be repeated.
     control
@@ -82,7 +82,7 @@ def pack(
     Parameters
     ----------
     source
-        A file of weights: .pt, .int8.ptz, safetensors, npz or .pgc.
+        A file of weights: .pt, .int8.ptz, safetensors, npz, llama2.c's .bin or .pgc.
     target
         The container to write, usually final_model.pgc.
     recipe
@@ -217,7 +217,7 @@ def fit(
     Parameters
     ----------
     checkpoint
-        A file of weights: .pt, .int8.ptz, safetensors, npz or .pgc.
+        A file of weights: .pt, .int8.ptz, safetensors, npz, llama2.c's .bin or .pgc.
     target
         The container to write.
     budget
@@ -225,7 +225,7 @@ def fit(
     code_bytes
         Bytes of train_gpt.py without the decoder.
     calibration
-        What errors cost: the file of pglab model calibrate. Without it, one step for squared error.
+        What errors cost: the file of pglab model calibrate. Without it, squared error counts.
     states
         States of a trellis (4 to 256); 0 rounds each weight alone.
     """

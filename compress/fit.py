@@ -26,12 +26,14 @@ from .stage import Parts, Quantizer
 from .statistics import Metric, Statistics
 from .trellis import next_states
 from .trellis_search import Trellis, Uniform
+from .two_steps import TwoSteps
 from .water import INT8, MANY, Water
 
 TRIES = 24
 NARROW = 0.001  # of log2(step)
 CHANCES = 14  # tries among steps as near as that
 CLOSE = 0.001  # of the budget, below it
+FILLS = 8  # tries of a share of rows
 LIKELY = 0.6  # of plain floats' bytes; no coder of ours takes trained weights below it without loss
 
 Packed = tuple[list[Parts], bytes, Recipe]
@@ -84,6 +86,9 @@ def fit_budget(
             raise CodecError(f"code and decoder leave {left:,} of {budget:,} bytes for weights; raise the budget.")
         steps = useful_steps(weights, statistics, left)
         found, finest = seek(lambda step: pack(stepped(step)), steps, weights.parameters, left, budget)
+        if not statistics and not states and not finest and left - len(found[1]) > CLOSE * budget:
+            left = room(TwoSteps(1.0, 0.5))
+            found = fill(found, lambda step, share: pack(TwoSteps(step, share)), left, budget)
         if finest:
             says = "finer steps would leave int8; the rest of the budget is of no use to this recipe"
         elif left - len(found[1]) > CLOSE * budget:
@@ -204,6 +209,26 @@ def seek(
             f"the weights do not fit {room:,} bytes at any step tried; raise the budget or shrink the model."
         )
     return best[1], False
+
+
+def fill(found: Packed, pack: Callable[[float, float], Packed], room: int, budget: int) -> Packed:
+    """What comes nearer to `room` than one step did, with a share of the rows at half that step; else `found`.
+
+    pack(step, share); found: of a `Uniform`, the finest that fits.
+    """
+    step = found[2].quantizer.config()["step"]
+    low, high, small, large = 0.0, 1.0, len(found[1]), len(pack(step, 1.0)[1])
+    for _ in range(FILLS):
+        if large <= room or room - len(found[1]) <= CLOSE * budget:
+            break
+        share = low + (high - low) * min(max((room - CLOSE / 2 * budget - small) / max(large - small, 1), 0.02), 0.98)
+        tried = pack(step, float(f"{share:.6f}"))
+        if len(tried[1]) > room:
+            high, large = share, len(tried[1])
+            continue
+        low, small = share, len(tried[1])
+        found = tried if len(tried[1]) > len(found[1]) else found
+    return found
 
 
 def tensor_rows(

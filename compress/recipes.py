@@ -18,11 +18,12 @@ from .quantizers import Exact, Half, Official, RowInt
 from .quantizers_classic import AffineInt, ClipSearch, KMeans, Ternary
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
+from .two_steps import TwoSteps
 from .water import Water
 
 SCHEMES = {  # what a quantiser writes beside `raw`, by the name of its class: a script carries its own quantiser alone
     "Official": "row one", "RowInt": "row", "AffineInt": "affine", "ClipSearch": "row", "Ternary": "row",
-    "KMeans": "book", "Gptq": "row", "Trellis": "trellis states", "Uniform": "one", "Water": "grid",
+    "KMeans": "book", "Gptq": "row", "Trellis": "trellis states", "Uniform": "one", "TwoSteps": "row", "Water": "grid",
 }  # fmt: skip
 NUMBER = r"\d{1,9}(?:\.\d{1,12})?(?:e-?\d{1,2})?"
 RECORD_SIGMA = 12.85  # the clip of the public int6 records, in standard deviations of a row
@@ -62,6 +63,8 @@ def parse_quantizer(word: str) -> Quantizer:
         return RowInt(bits, sigma=RECORD_SIGMA if match[2] == "sigma" else 0.0)
     if match := re.fullmatch(rf"(?:step|trellis(\d{{1,3}}))-({NUMBER})", word):
         return Trellis(float(match[2]), int(match[1])) if match[1] else Uniform(float(match[2]))
+    if match := re.fullmatch(rf"steps-({NUMBER})-({NUMBER})", word):
+        return TwoSteps(float(match[1]), float(match[2]))
     if match := re.fullmatch(rf"gptq([2-8])(?:\.([2-8]))?-(row|sigma({NUMBER})?)", word):
         sigma = float(match[4] or RECORD_SIGMA) if match[3] != "row" else 0.0
         return Gptq(int(match[1]), sigma, int(match[2] or 0))
@@ -69,8 +72,8 @@ def parse_quantizer(word: str) -> Quantizer:
         return Water(float(match[2]), int(match[1] or 1))
     raise CodecError(
         f"no quantiser is called {word!r:.40}; there are exact, official, fp16, ternary, kmeansN (N to 128), intN-row, "
-        "intN-sigma, intN-affine, intN-search, gptqN-row, gptqN-sigma (N 2 to 8), step-S, trellisN-S, water-S and "
-        "waterN-S (S a number, N 4 to 256)."
+        "intN-sigma, intN-affine, intN-search, gptqN-row, gptqN-sigma (N 2 to 8), step-S, steps-S-SHARE, trellisN-S, "
+        "water-S and waterN-S (S a number, N 4 to 256)."
     )
 
 

@@ -12,6 +12,7 @@ from .quantizers_classic import AffineInt, ClipSearch, KMeans, Ternary
 from .recipes import RECORD_SIGMA
 from .stage import Coder, Quantizer, Stage
 from .trellis_search import Trellis, Uniform
+from .two_steps import TwoSteps
 from .water import Water
 
 LAYOUTS = {
@@ -29,7 +30,7 @@ def quantizers() -> dict[str, Quantizer]:
     found += [RowInt(bits, sigma=RECORD_SIGMA) for bits in (5, 6, 7)]
     found += [AffineInt(4), ClipSearch(4), Ternary(), KMeans(16)]
     found += [Gptq(6, RECORD_SIGMA), Gptq(6, RECORD_SIGMA, 8)]
-    found += [Uniform(0.02), Trellis(0.02, 8), Trellis(0.02, 32), Water(0.02), Water(0.02, 8)]
+    found += [Uniform(0.02), TwoSteps(0.02, 0.5), Trellis(0.02, 8), Trellis(0.02, 32), Water(0.02), Water(0.02, 8)]
     return {stage.name: stage for stage in found}
 
 

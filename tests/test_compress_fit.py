@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from compress import fit
 from compress.container_read import unpack_container
+from compress.container_write import pack_tensors
 from compress.errors import CodecError
 from compress.fit import fit_budget
 from compress.quantizers import RowInt
+from compress.recipes import parse_recipe
 from compress.sources import Weights
 from compress.statistics import Metric, Statistics
 
@@ -72,6 +75,21 @@ def test_fit_says_when_steps_cannot_be_finer() -> None:
     assert answer["total"] < 0.999 * 105_000
     assert "finer steps" in answer["says"]
     assert answer["mse"] < 1e-4
+
+
+def test_fit_fills_what_one_step_jumps_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    grid = np.rint(rng.standard_normal((4, 128, 128))) * np.float32(1 / 127)
+    weights = Weights("made", {f"blocks.{i}.w": grid[i].astype(np.float32) for i in range(4)}, {}, None)
+    data, answer = fit_budget(weights, 18_000, 0, coder="zlib9")
+    assert 0.998 * 18_000 <= answer["total"] <= 18_000
+    assert data == pack_tensors(weights.tensors, parse_recipe(answer["recipe"])), (
+        "the recipe's name makes the same file"
+    )
+    monkeypatch.setattr(fit, "FILLS", 0)
+    _, jumped = fit_budget(weights, 18_000, 0, coder="zlib9")
+    assert jumped["total"] < 0.8 * 18_000
+    assert answer["mse"] < 0.6 * jumped["mse"]
 
 
 def test_fit_keeps_the_integers_of_a_quantised_file_where_they_fit() -> None:
