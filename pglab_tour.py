@@ -161,8 +161,10 @@ class Ledger:
     def __init__(self, run: Path) -> None:
         self.run, self.place = run, run / "done.json"
         self.rows: dict[str, dict[str, Any]] = {}
-        with contextlib.suppress(OSError, ValueError):  # absent or spoilt: nothing is done yet
-            self.rows = json_module.loads(self.place.read_text())
+        with contextlib.suppress(OSError, ValueError, RecursionError):  # absent or spoilt: nothing is done yet
+            said = json_module.loads(self.place.read_text())
+            if isinstance(said, dict) and all(isinstance(row, dict) and "made" in row for row in said.values()):
+                self.rows = said
 
     def stamp(self, made: Command) -> dict[str, list[int]] | None:
         """Size and modification time of each file `made` should leave; None when one is missing."""

@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     info.add_argument("proof", type=place, metavar="PROOF", help="the file that `write` made")
     for verb in (write, check):
         verb.add_argument(
-            "--workers", type=count, default=0, metavar="N", help="units at a time (default: 1 a processor)"
+            "--workers", type=count, default=0, metavar="N", help="units at a time (default: 1 a processor, at most 4)"
         )
         verb.add_argument("--seed", type=count, default=0, metavar="N", help="of the sample (default 0)")
         verb.add_argument("--scorer", type=place, metavar="FILE", help="a Python file with start, next_distribution")

@@ -207,3 +207,9 @@ def test_what_was_made_from_something_else_is_cleared_and_what_was_interrupted_i
     (run / "one.json").unlink()
     tour(out=run)
     assert not (run / "train").exists()
+
+
+def test_a_ledger_of_something_else_holds_nothing(tmp_path: Path) -> None:
+    for text in ("[]", '{"a": 1}', '{"a": {}}', "[" * 100_000):
+        (tmp_path / "done.json").write_text(text)
+        assert Ledger(tmp_path).rows == {}
