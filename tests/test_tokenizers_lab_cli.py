@@ -102,6 +102,16 @@ def test_compare_measures_what_it_says(small_lab: Path, capsys: pytest.CaptureFi
         assert abs(row["tokens"] * row["bytes_per_token"] - found["bytes"]) < 1e-6 * found["bytes"]
 
 
+def test_an_import_says_whether_a_tokens_bytes_are_fixed(small_lab: Path, tmp_path: Path, capsys) -> None:
+    for kind, file, says, fixed in (
+        ("sp_bpe", "tokenizer.model", "stands for bytes that depend on the text around it", "context"),
+        ("bytes", "tokenizer.json", "always stands for the same bytes", "fixed"),
+    ):
+        words = ["vocab", "import", small_lab / "vocab" / kind / file, "--out", tmp_path / kind]
+        assert says in call(capsys, *words)[1]
+        assert json.loads(call(capsys, *words, "--json")[1])["token_bytes"] == fixed
+
+
 def test_compare_shows_the_score_that_score_gives(small_lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [small_lab / "vocab/bpe", small_lab / "vocab/sp_bpe", "--docs", small_lab / "corpus/docs.jsonl"]
     _, out, _ = call(capsys, "vocab", "compare", *words, "--score", "--bits", "6", "--json")

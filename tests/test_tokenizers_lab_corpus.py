@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,12 @@ def test_bad_lines_are_left_out_only_when_asked_and_counted(tmp_path: Path) -> N
     corpus, note = write_corpus(tmp_path / "b", path, skip_bad=True)
     assert note.startswith("4 lines are no documents and were left out; the first: ")
     assert "d.jsonl:4" in note
-    assert corpus.documents == len(SOME)
+    assert (corpus.documents, corpus.skipped) == (len(SOME), 4)
+    assert read_corpus(tmp_path / "b/docs.jsonl") == corpus
+    older = json.loads((tmp_path / "b/corpus.json").read_text())
+    del older["skipped"]
+    (tmp_path / "b/corpus.json").write_text(json.dumps(older))
+    assert read_corpus(tmp_path / "b/docs.jsonl") == replace(corpus, skipped=0)
     assert sorted(texts_of(tmp_path / "b/docs.jsonl")) == sorted(SOME)
     clean, note = write_corpus(tmp_path / "c", save(tmp_path / "e.jsonl", SOME), skip_bad=True)
     assert (note, clean.sha256) == ("", corpus.sha256)

@@ -154,6 +154,9 @@ def damages(folder: Path) -> Iterator[tuple[str, str]]:
     yield "stray", "is not named by the manifest"
     yield "missing", "is named by the manifest and not there"
     yield "text", "does not decode to its document"
+    yield "moved", "the sidecar gives token 5 "
+    yield "table", "base_bytes is not the vocabulary's"
+    yield "torn table", "cannot be read"
 
 
 @pytest.mark.parametrize(("what", "says"), list(damages(Path())))
@@ -178,6 +181,15 @@ def test_a_recount_finds_every_change(small_lab: Path, written: Path, tmp_path: 
         (copy / "fineweb_train_000099.bin").write_bytes(header(0))
     elif what == "missing":
         (copy / sorted(p.name for p in copy.glob("fineweb_train_*"))[-1]).unlink()
+    elif what == "moved":  # between two tokens, so that the sum stays
+        sidecar = bytearray((copy / "fineweb_val_000000.bytes").read_bytes())
+        sidecar[1024 + 2 * 5] += 1
+        sidecar[1024 + 2 * 6] -= 1
+        (copy / "fineweb_val_000000.bytes").write_bytes(bytes(sidecar))
+    elif what == "table":
+        (copy / "token_table.npz").write_bytes((written / "bytes/token_table.npz").read_bytes())
+    elif what == "torn table":
+        (copy / "token_table.npz").write_bytes((copy / "token_table.npz").read_bytes()[:99])
     else:
         lines = docs.read_bytes().splitlines(keepends=True)
         lines[3] = b'{"text": "another text"}\n'

@@ -106,7 +106,7 @@ def vocab_train(
     json: bool
         Print the spec as JSON.
     """
-    from .builders import train_vocabulary
+    from .builders import open_vocabulary, train_vocabulary
     from .progress import bytes_bar
 
     total = docs.stat().st_size if docs and docs.exists() else 0
@@ -116,7 +116,8 @@ def vocab_train(
     if spec.size < wanted:
         _tell(f"{wanted:,} ids were asked for; the training text gives {spec.size:,}.")
     if json:
-        say_json(spec.to_json())
+        fixed = open_vocabulary(out)[1].token_bytes is not None
+        say_json({**spec.to_json(), "token_bytes": "fixed" if fixed else "context"})
         return
     trained = spec.trained_on
     source = f"from {_documents(trained['documents'])}, {trained['bytes']:,} bytes of UTF-8"
@@ -217,13 +218,16 @@ def vocab_import(file: Path, *, out: Path, transform: str = "", split: str = "",
     json: bool
         Print the spec as JSON.
     """
+    from .builders import open_vocabulary
     from .importers import import_vocabulary
 
     spec = import_vocabulary(file, out, transform, split)
+    fixed = open_vocabulary(out)[1].token_bytes is not None
     if json:
-        say_json(spec.to_json())
+        say_json({**spec.to_json(), "token_bytes": "fixed" if fixed else "context"})
         return
-    print(f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, from {file.name}.")
+    bytes_ = "always stands for the same bytes" if fixed else "stands for bytes that depend on the text around it"
+    print(f"{out}: {spec.kind}, {spec.size:,} ids, lossless level {spec.lossless}, from {file.name}; a token {bytes_}.")
 
 
 @vocab.command(name="search")

@@ -82,8 +82,10 @@ def shards_write(
         if level == "exact"
         else f"the sidecar sums to each validation document's UTF-8, which the vocabulary ({level}) does not give back."
     )
+    count = manifest["corpus"]["documents"]
     print(
-        f"{out}: {len(files)} shards, {tokens:,} tokens for {manifest['corpus']['documents']:,} documents of {raw:,} "
+        f"{out}: {len(files)} shard{'s' * (len(files) != 1)}, {tokens:,} tokens for {count:,} "
+        f"document{'s' * (count != 1)} of {raw:,} "
         f"bytes ({raw / max(tokens, 1):.3f} bytes a token, BOS included); {proven}"
     )
 
@@ -112,7 +114,8 @@ def shards_verify(folder: Path, *, docs: Path, column: str = "text", json: bool 
     for difference in found.shown:
         print(f"{difference['where']}: {difference['says']}")
     if found.differences:
-        print(f"FAIL: {found.differences:,} differences. Write them again: pglab shards write --docs {docs} ...")
+        some = f"{found.differences:,} difference" + "s" * (found.differences != 1)
+        print(f"FAIL: {some}. Write them again: pglab shards write --docs {docs} ...")
         return 1
     split = "with a sidecar" if found.training_sidecars else "validation"
     print(

@@ -8,7 +8,7 @@ each side the order of the source is kept. The source is read three times instea
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ from .speeches import embedded
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What `corpus.json` says: counts of documents and of their raw UTF-8 bytes. `sha256` is of docs.jsonl."""
+    """What `corpus.json` says: counts of documents and of their raw UTF-8 bytes. `sha256` is of docs.jsonl.
+
+    skipped: lines of the source that were no documents and were left out, as was asked for.
+    """
 
     source: str
     sha256: str
@@ -31,6 +34,7 @@ class Corpus:
     validation_bytes: int
     train_documents: int
     train_bytes: int
+    skipped: int = 0
 
 
 def choose_validation(sizes: dict[bytes, int], share: float) -> set[bytes]:
@@ -80,7 +84,7 @@ def write_corpus(
         skipped.clear()
         return read_documents(docs, skipped, column)
 
-    corpus = _write(out, docs.name, readable, share)
+    corpus = _write(out, docs.name, readable, share, skipped)
     note = f"{len(skipped):,} lines are no documents and were left out; the first: {skipped[0]}" if skipped else ""
     return corpus, note
 
@@ -89,7 +93,10 @@ def _digest(document: Document) -> bytes:
     return hashlib.sha256(document.text.encode("utf-8")).digest()[:16]
 
 
-def _write(out: Path, source: str, documents: Callable[[], Iterable[Document]], share: float) -> Corpus:
+def _write(
+    out: Path, source: str, documents: Callable[[], Iterable[Document]], share: float, skipped: Sized = ()
+) -> Corpus:
+    """skipped: what a reading of `documents` left out, so far."""
     sizes: dict[bytes, int] = {}
     for document in documents():
         digest = _digest(document)
@@ -111,7 +118,8 @@ def _write(out: Path, source: str, documents: Callable[[], Iterable[Document]], 
                 whole.update(line)
                 counts[index] += 1
                 total[index] += document.size
-    corpus = Corpus(source, whole.hexdigest(), sum(counts), sum(total), counts[0], total[0], counts[1], total[1])
+    sides = (counts[0], total[0], counts[1], total[1])
+    corpus = Corpus(source, whole.hexdigest(), sum(counts), sum(total), *sides, len(skipped))
     write_json(out / "corpus.json", asdict(corpus))
     return corpus
 
@@ -126,7 +134,7 @@ def read_corpus(docs: Path) -> Corpus | None:
         return None
     try:
         entry: Any = json.loads(path.read_bytes().decode("utf-8"))
-        corpus = Corpus(**{name: entry[name] for name in Corpus.__slots__})
+        corpus = Corpus(**{name: entry[name] for name in Corpus.__slots__ if name != "skipped" or name in entry})
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise VocabError(f"{path}: no corpus.json ({str(error)[:80]}). Run: pglab corpus write --out FOLDER") from None
     numbers = [value for name, value in asdict(corpus).items() if name not in ("source", "sha256")]

@@ -1,12 +1,14 @@
 """Recount a folder of shards from the raw documents: every token, every byte, every hash.
 
 Three things are held together, document by document: the raw text, the tokens between two BOS, and the sidecar's bytes.
-A lossless vocabulary must decode to the text; one that normalises is encoded again and must give the same tokens. What
-differs is reported with its place; nothing is repaired.
+A lossless vocabulary must decode to the text; one that normalises is encoded again and must give the same tokens. The
+sidecar must give each token the bytes it stands for, and the table's file must be the vocabulary's. What differs is
+reported with its place; nothing is repaired.
 """
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -15,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from .builders import OPENERS
+from .builders import OPENERS, TABLE
+from .byte_counts import byte_lengths, sidecar_values
 from .document import COLUMN, Document, read_documents
 from .errors import VocabError
 from .progress import Advance, bytes_bar
 from .shard_documents import ShardDocument, shard_documents
 from .shard_format import SPLITS
-from .tokenizer import Tokenizer
+from .tokenizer import Encoded, Tokenizer
 
 SHOWN = 20  # differences told one by one
 
@@ -81,6 +84,7 @@ def verify_shards(folder: Path, docs: Path, column: str = COLUMN) -> Verified:
     found = Verified()
     if _sha256(place) != entry["file_sha256"]:
         found.differs(place.name, "another tokenizer than the manifest names by its sha256")
+    _table(folder / TABLE, tokenizer, found)
     first = manifest["corpus"]["validation_documents"]
     there = sum(path.stat().st_size for name in manifest["files"] if (path := folder / name).is_file())
     with bytes_bar("recount", there + docs.stat().st_size) as advance:
@@ -96,6 +100,17 @@ def verify_shards(folder: Path, docs: Path, column: str = COLUMN) -> Verified:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _table(path: Path, tokenizer: Tokenizer, found: Verified) -> None:
+    """The table's file against the vocabulary; both count bytes in the challenge's scripts."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            for name in ("base_bytes", "has_leading_space", "is_boundary"):
+                if not np.array_equal(stored[name], getattr(tokenizer.table, name)):
+                    found.differs(path.name, f"{name} is not the vocabulary's")
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        found.differs(path.name, f"cannot be read ({type(error).__name__})")
 
 
 def _files(folder: Path, manifest: dict[str, Any], found: Verified, advance: Advance) -> None:
@@ -145,10 +160,13 @@ def _document(shard: ShardDocument, document: Document, tokenizer: Tokenizer, fo
         found.differs(where, f"id {int(shard.tokens.max()):,} in a vocabulary of {tokenizer.size:,}")
         return
     if tokenizer.lossless == "exact":
-        if tokenizer.decode(ids) != document.text or not _ordinary(ids, tokenizer):
-            found.differs(where, "does not decode to its document")
-    elif not np.array_equal(tokenizer.encode_batch([document.text]).ids, ids):
-        found.differs(where, "its document encodes to other tokens")
+        right = tokenizer.decode(ids) == document.text and _ordinary(ids, tokenizer)
+        says = "does not decode to its document"
+    else:
+        right = np.array_equal(tokenizer.encode_batch([document.text]).ids, ids)
+        says = "its document encodes to other tokens"
+    if not right:
+        found.differs(where, says)
     if shard.lengths is not None:
         counted = int(shard.lengths.sum(dtype=np.int64))
         found.validation_bytes += document.size
@@ -156,6 +174,14 @@ def _document(shard: ShardDocument, document: Document, tokenizer: Tokenizer, fo
         found.table_bytes += int(tokenizer.table.count(shard.tokens).sum())
         if counted != document.size:
             found.differs(where, f"the sidecar counts {counted:,} bytes, its document has {document.size:,}")
+        elif right:
+            encoded = Encoded(ids, np.array([0, len(ids)], np.int64))
+            lengths = byte_lengths(tokenizer, encoded, [document.text])
+            expected = sidecar_values(lengths, encoded.offsets, np.array([document.size], np.int64))
+            if not np.array_equal(shard.lengths, expected):
+                at = int((shard.lengths != expected).argmax())
+                says = f"the sidecar gives token {at:,} {int(shard.lengths[at]):,} bytes, it has {int(expected[at]):,}"
+                found.differs(where, says)
 
 
 def _ordinary(ids: np.ndarray, tokenizer: Tokenizer) -> bool:
