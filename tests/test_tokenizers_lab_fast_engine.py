@@ -129,6 +129,10 @@ def test_little_text_does_not_load_it(lab, monkeypatch):
     tokenizer = open_vocabulary(lab / "bpe_split")[1]
     tokenizer.encode_batch(["x" * (fast_engine.WORTH // 2)])
     assert tokenizer.state == "waiting"
+    tokenizer.expected = fast_engine.WORTH + 1
+    monkeypatch.undo()
+    tokenizer.encode_batch(["x"])
+    assert tokenizer.state == "fast"
 
 
 def test_without_the_extra_everything_works(lab, monkeypatch):

@@ -45,4 +45,4 @@ def with_engine(kind: str, name: str, reference: Tokenizer, data: bytes) -> Toke
             raise ValueError("its words depend on what stands beside them")
         return words or by_gigatoken()
 
-    return FastTokenizer(reference, make, name)
+    return FastTokenizer(reference, make, name, 1 if kind in (*BYTE_LEVEL, "hf") else 3)

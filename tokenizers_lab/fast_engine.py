@@ -6,7 +6,7 @@ have broken tokenizers, and on the head of the documents at hand. While one work
 reference as well. At the first difference it is dismissed, the batch is encoded again by the reference, and a sentence
 is said on stderr. Bytes are held to the same: tried, and one byte in 200 counted twice.
 
-Loading and trying takes a moment, so that it is only done from the second megabyte on.
+Loading and trying takes a moment (the table's numba most of a second), so that it is only done for some megabytes.
 """
 
 import sys
@@ -19,7 +19,7 @@ from .byte_counts import sizes_of
 from .byte_table import ByteTable
 from .tokenizer import Encoded, Lossless, Tokenizer
 
-WORTH = 1 << 20  # bytes encoded before a fast engine is loaded
+WORTH = 1 << 20  # bytes seen or expected before gigatoken is loaded; numba waits for three times as many
 TRIAL = 1 << 16  # bytes of real documents it is tried on
 RECHECK = 200  # one byte in so many is encoded twice
 HARD = (
@@ -67,11 +67,13 @@ class Engine(Protocol):
 class FastTokenizer:
     """`reference`, encoded by another engine where that gives the same ids. Everything else is the reference's.
 
-    make: loads the engine; may raise anything. state: "waiting" before it is worth loading, "fast", or why none is.
+    make: loads the engine; may raise anything. worth: how many times WORTH the text has to be. expected: bytes that
+    will come, where a caller knows. state: "waiting" before it is worth loading, "fast", or why none is used.
     """
 
-    def __init__(self, reference: Tokenizer, make: Callable[[], Engine], name: str = "") -> None:
-        self.reference, self._make, self.name = reference, make, name
+    def __init__(self, reference: Tokenizer, make: Callable[[], Engine], name: str = "", worth: int = 1) -> None:
+        self.reference, self._make, self.name, self._worth = reference, make, name, worth
+        self.expected = 0
         self.state = "waiting"
         self._engine: Engine | None = None
         self._seen = self._checked = self._counted = self._recounted = 0
@@ -89,7 +91,7 @@ class FastTokenizer:
         """See Tokenizer."""
         raws = _utf8(texts)
         self._seen += sum(map(len, raws))
-        if self.state == "waiting" and self._seen > WORTH:
+        if self.state == "waiting" and max(self._seen, self.expected) > self._worth * WORTH:
             self._try(texts, raws)
         if self._engine is None:
             return self.reference.encode_batch(texts)

@@ -19,6 +19,7 @@ from .builders import open_vocabulary
 from .byte_counts import byte_lengths, prove_sums, sidecar_values, with_bos
 from .document import Document
 from .errors import VocabError
+from .fast_engine import FastTokenizer
 from .progress import Advance, nobody
 from .shard_plan import Unit, read_unit
 from .tokenizer import Tokenizer
@@ -29,7 +30,10 @@ _OPENED: dict[str, Tokenizer] = {}  # one vocabulary at a time in a worker, by t
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All a worker needs: texts may be read from a copy (`path`) of the file the user gave (`shown`)."""
+    """All a worker needs: texts may be read from a copy (`path`) of the file the user gave (`shown`).
+
+    expected: bytes that this worker will encode in all, about.
+    """
 
     path: str
     shown: str
@@ -38,6 +42,7 @@ class Job:
     folder: str
     unit: Unit
     sidecar: bool
+    expected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ def encode_unit(job: Job, advance: Advance = nobody) -> int:
     if finished(place, job.unit, job.sidecar) is not None:
         return job.unit.index
     tokenizer = _tokenizer(job)
+    if isinstance(tokenizer, FastTokenizer):
+        tokenizer.expected = job.expected
     tokens: list[np.ndarray] = []
     values: list[np.ndarray] = []
     sizes: list[np.ndarray] = []

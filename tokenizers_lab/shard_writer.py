@@ -113,8 +113,9 @@ def write_shards(
             return done
         _begin(units, {**wanted, "sidecars": list(sidecars), "unit_bytes": unit_bytes})
         (out / "manifest.json").unlink(missing_ok=True)
+        share = plan.size // (len(plan.units) if executor else workers)
         jobs = [
-            Job(str(plain), str(docs), str(vocabulary), spec.sha256, str(units), unit, unit.split in sidecars)
+            Job(str(plain), str(docs), str(vocabulary), spec.sha256, str(units), unit, unit.split in sidecars, share)
             for unit in plan.units
         ]
         with bytes_bar("encoding", plan.size) as advance, process_pool(0 if executor else workers) as pool:
