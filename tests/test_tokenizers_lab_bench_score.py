@@ -1,6 +1,7 @@
 """The validation of the score: correlations against scipy, equal sizes, what is refused, and one small run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import stats
 import pglab
 from tokenizers_lab.bench_score import LAYERS, VOCABULARIES, Trained, measure, width_for
 from tokenizers_lab.bench_score_report import correlations, report_of
-from tokenizers_lab.builders import KINDS
+from tokenizers_lab.builders import EVERY
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.rank_correlation import spearman
 
@@ -46,7 +47,7 @@ def test_models_are_of_equal_size(size: int) -> None:
 
 def test_the_default_vocabularies_can_be_trained() -> None:
     assert len(VOCABULARIES) >= 8
-    assert {word.split(":")[0] for word in VOCABULARIES} <= set(KINDS)
+    assert {word.split(":")[0] for word in VOCABULARIES} <= set(EVERY)
 
 
 def rows() -> list[Trained]:
@@ -60,9 +61,18 @@ def test_the_report_says_the_correlation_whatever_it_is() -> None:
     found = correlations(rows())
     assert found["in_artifact"].count == 4, "a vocabulary without room has no prediction"
     assert (found["unlimited"].rho, found["standard"].rho) == (pytest.approx(1), pytest.approx(-1))
-    made = report_of(rows(), 700_000, 600, 1)
+    made = report_of(rows(), 700_000, 600, [1])
     assert "rho -1.000" in made.sentences[0]
     assert [row["name"] for row in made.tables[0].rows] == [f"v{i}" for i in range(5)]
+
+
+def test_seeds_are_ranked_each_and_by_their_mean() -> None:
+    more = [replace(row, by_seed=(row.measured, 3 - row.measured)) for row in rows()]
+    made = report_of(more, 700_000, 600, [1, 2])
+    assert made.data["rank_by_seed"]["1"]["standard"]["rho"] == pytest.approx(-1)
+    assert made.data["rank_by_seed"]["2"]["standard"]["rho"] == pytest.approx(1)
+    assert {row["key"]: row["by_seed"] for row in made.tables[1].rows}["standard"] == "-1.000, +1.000"
+    assert "seeds 1, 2" in made.tables[0].title
 
 
 @pytest.mark.parametrize(
@@ -76,7 +86,7 @@ def test_the_report_says_the_correlation_whatever_it_is() -> None:
 )
 def test_what_cannot_be_compared_is_one_sentence(words: list[str], says: str, tmp_path: Path) -> None:
     with pytest.raises(VocabError, match=says):
-        measure(words, tmp_path / "no", None, 700_000, 600, 1)
+        measure(words, tmp_path / "no", None, 700_000, 600, [1])
     assert not (tmp_path / "no").exists()
 
 
@@ -84,11 +94,12 @@ def test_what_cannot_be_compared_is_one_sentence(words: list[str], says: str, tm
 def test_a_small_run_ends_and_is_not_done_again(small_lab: Path, tmp_path: Path, capsys) -> None:
     line = ["bench", "score", "--folder", str(tmp_path), "--docs", str(small_lab / "corpus/docs.jsonl"), "--json"]
     line += ["--vocabularies", "bpe:300", "--vocabularies", "bpe:400", "--vocabularies", "bytes:260"]
-    line += ["--parameters", "20000", "--steps", "2"]
+    line += ["--parameters", "20000", "--steps", "2", "--seeds", "1", "--seeds", "2"]
     assert pglab.run(line) == 0
     first = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in first["rows"]} == {"bpe300", "bpe400", "bytes260"}
     assert set(first["rank"]) >= {"unlimited", "size"}
+    assert set(first["rank_by_seed"]) == {"1", "2"}
     assert pglab.run(line) == 0
     again = capsys.readouterr()
     assert json.loads(again.out)["rows"] == first["rows"]

@@ -29,6 +29,7 @@ LAYERS, HEADS, SQUARES = 2, 2, 7  # a layer has 7 width^2 parameters: queries an
 class Trained:
     """One vocabulary: its model's width and stored bytes, bits per raw byte as measured, and what was predicted.
 
+    measured: the mean over the seeds; by_seed: each of them. stored_bytes: of the first seed's model.
     in_artifact: our score when told the model's own artifact and width. standard: with the score's defaults. unlimited:
     with every n-gram stored.
     """
@@ -42,6 +43,7 @@ class Trained:
     standard: float | None
     unlimited: float
     tokens_per_byte: float
+    by_seed: tuple[float, ...] = ()
 
 
 PREDICTORS = {
@@ -92,17 +94,17 @@ def _result(width: int, place: Path) -> tuple[int, int, float]:
 
 
 def measure(
-    vocabularies: Sequence[str], out: Path, docs: Path | None, parameters: int, steps: int, seed: int
+    vocabularies: Sequence[str], out: Path, docs: Path | None, parameters: int, steps: int, seeds: Sequence[int]
 ) -> list[Trained]:
     """A row for each `KIND:SIZE`. Raises VocabError."""
-    from .builders import KINDS, open_vocabulary
+    from .builders import EVERY, open_vocabulary
     from .vocabulary_score import score, split_documents
 
     asked = []
     for word in vocabularies:
         kind, _, number = word.partition(":")
-        if kind not in KINDS or not number.isdecimal():
-            raise VocabError(f"--vocabularies {word!r:.40}: wanted KIND:SIZE, as bpe:1024; kinds: {', '.join(KINDS)}.")
+        if kind not in EVERY or not number.isdecimal():
+            raise VocabError(f"--vocabularies {word!r:.40}: wanted KIND:SIZE, as bpe:1024; kinds: {', '.join(EVERY)}.")
         asked.append((kind, int(number)))
     if len(asked) < 3 or parameters < 10_000 or steps < 1:
         raise VocabError(
@@ -115,14 +117,15 @@ def measure(
     raw = sum(len(text.encode("utf-8")) for text in held)
     rows = []
     for kind, size in asked:
-        width, stored, measured = train_one(kind, size, parameters, steps, seed, out)
+        trained = [train_one(kind, size, parameters, steps, seed, out) for seed in dict.fromkeys(seeds)]
+        width, stored, _ = trained[0]
+        by_seed = tuple(bpb for _, _, bpb in trained)
         spec, tokenizer, _ = open_vocabulary(out / f"vocab/{kind}{size}")
         own = score(spec.name, tokenizer, held, train, parameters, width, 8, parameters)
         plain = score(spec.name, tokenizer, held, train, 4_000_000, 512, 6)
         tokens = len(tokenizer.encode_batch(held).ids)
-        rows.append(
-            Trained(spec.name, size, width, stored, measured, own.bpb, plain.bpb, own.bpb_unlimited, tokens / raw)
-        )
+        predicted = own.bpb, plain.bpb, own.bpb_unlimited, tokens / raw
+        rows.append(Trained(spec.name, size, width, stored, sum(by_seed) / len(by_seed), *predicted, by_seed))
     return rows
 
 
@@ -133,10 +136,10 @@ def bench(
     vocabularies: list[str] | None = None,
     parameters: int = 700_000,
     steps: int = 600,
-    seed: int = 1337,
+    seeds: list[int] | None = None,
     ways: Ways = Ways(),
 ) -> int:
-    """Our n-gram score against trained GPTs of equal stored size: the rank correlation. Half an hour of one core.
+    """Our n-gram score against trained GPTs of equal stored size: rank correlations. Half an hour of a core a seed.
 
     Parameters
     ----------
@@ -150,12 +153,13 @@ def bench(
         Of each model, the embedding among them.
     steps: int
         Of 2,048 tokens.
-    seed: int
-        Of the models.
+    seeds: list[int]
+        Of the models, repeated; 1337 alone without it. Ranks are those of the means, and of each seed beside them.
     """
     from pglab_report import show
 
     from .bench_score_report import report_of
 
-    rows = measure(vocabularies or VOCABULARIES, folder, docs, parameters, steps, seed)
-    return show(report_of(rows, parameters, steps, seed), ways)
+    seeds = seeds or [1337]
+    rows = measure(vocabularies or VOCABULARIES, folder, docs, parameters, steps, seeds)
+    return show(report_of(rows, parameters, steps, list(dict.fromkeys(seeds))), ways)

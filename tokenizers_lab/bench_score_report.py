@@ -9,22 +9,28 @@ from .bench_score import PREDICTORS, Trained
 from .rank_correlation import Correlation, spearman
 
 
-def correlations(rows: Sequence[Trained]) -> dict[str, Correlation]:
-    """Each predictor against the measured bits per byte, over the vocabularies that it gives a number for."""
+def correlations(rows: Sequence[Trained], seed: int | None = None) -> dict[str, Correlation]:
+    """Each predictor against the measured bits per byte, over the vocabularies that it gives a number for.
+
+    seed: the place of one among the seeds; of the means without it.
+    """
     found = {}
     for name in PREDICTORS:
-        pairs = [(getattr(row, name), row.measured) for row in rows if getattr(row, name) is not None]
+        shown = [row for row in rows if getattr(row, name) is not None]
+        pairs = [(getattr(row, name), row.measured if seed is None else row.by_seed[seed]) for row in shown]
         if len(pairs) >= 3 and all(len(set(side)) > 1 for side in zip(*pairs, strict=True)):
             found[name] = spearman([pair[0] for pair in pairs], [pair[1] for pair in pairs])
     return found
 
 
-def report_of(rows: Sequence[Trained], parameters: int, steps: int, seed: int) -> Report:
+def report_of(rows: Sequence[Trained], parameters: int, steps: int, seeds: Sequence[int]) -> Report:
     """Tables, the picture, and one sentence with the correlation whatever it is."""
     found = correlations(rows)
+    each = [correlations(rows, at) for at in range(len(seeds))] if len(seeds) > 1 else []
+    named = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     models = Table(
         "models",
-        f"{len(rows)} models of about {parameters:,} parameters, {steps * 2048:,} tokens each, seed {seed}",
+        f"{len(rows)} models of about {parameters:,} parameters, {steps * 2048:,} tokens each, {named}",
         [
             Column("name", "vocabulary"),
             Column("size", "ids", "", ",d"),
@@ -46,10 +52,19 @@ def report_of(rows: Sequence[Trained], parameters: int, steps: int, seed: int) -
             Column("rho", "", "", "{rho:+.3f} [{low:+.3f}, {high:+.3f}]", align="right"),
             Column("p", "", "", ".4f"),
             Column("count", "vocabularies", "", "d"),
+            *([Column("by_seed", "by seed", align="right")] if each else []),
             Column("low", hidden=True),
             Column("high", hidden=True),
         ],
-        [{"key": name, "predictor": PREDICTORS[name], **asdict(value)} for name, value in found.items()],
+        [
+            {
+                "key": name,
+                "predictor": PREDICTORS[name],
+                **asdict(value),
+                **({"by_seed": ", ".join(f"{one[name].rho:+.3f}" for one in each)} if each else {}),
+            }
+            for name, value in found.items()
+        ],
     )
     shown = [row for row in rows if row.standard is not None]
     picture = Plot(
@@ -75,9 +90,16 @@ def report_of(rows: Sequence[Trained], parameters: int, steps: int, seed: int) -
     stored = [row.stored_bytes for row in rows]
     notes = [
         f"Stored sizes lie between {min(stored):,} and {max(stored):,} bytes.",
-        "Equal tokens, so larger vocabularies read more text; a small model, one seed, a short training.",
+        f"Equal tokens, so larger vocabularies read more text; a small model, {named}, a short training.",
     ]
-    data = {"rows": [asdict(row) for row in rows], "rank": {name: asdict(value) for name, value in found.items()}}
+    data = {
+        "rows": [asdict(row) for row in rows],
+        "rank": {name: asdict(value) for name, value in found.items()},
+        "rank_by_seed": {
+            str(seed): {name: asdict(value) for name, value in one.items()}
+            for seed, one in zip(seeds, each, strict=False)
+        },
+    }
     return Report(
         "Our score against trained models", ["; ".join(says) + "."], [models, ranks], [picture], notes, data=data
     )
