@@ -138,6 +138,7 @@ def test_compare_shows_the_score_that_score_gives(small_lab: Path, capsys: pytes
         (["vocab", "compare", "nowhere", "--docs", "DOCS"], "nowhere/spec.json: not there"),
         (["vocab", "compare", "nowhere", "--docs", "DOCS", "--bits", "0"], "--bits 0"),
         (["vocab", "train", "bpe", "--docs", "nowhere.jsonl", "--out", "OUT"], "nowhere.jsonl: no such file"),
+        (["shards", "write", "--docs", "nowhere.jsonl", "--vocab", "V", "--out", "OUT"], "nowhere.jsonl: no such file"),
         (["shards", "verify", "nowhere", "--docs", "DOCS"], "manifest.json: not there"),
         (["shards", "write", "--docs", "EMPTY", "--vocab", "VOCAB", "--out", "OUT"], "Say how many lead"),
         (

@@ -52,6 +52,7 @@ def shards_write(
 
     from .shard_writer import write_shards
 
+    docs.stat()  # that it is not there is said before what is missing beside it
     with ExitStack() as stack:
         executor = None
         if dask is not None:
