@@ -15,6 +15,7 @@ from typing import Any
 from .errors import AuditError
 
 MAX_BYTES = 8 << 20
+LEAST = Decimal("1e-12")
 TOTAL_KEYS = (
     "bytes_total",
     "artifact_bytes",
@@ -73,11 +74,11 @@ class Claim:
 
 
 def decimal(value: object) -> Decimal | None:
-    """A positive finite number as Decimal, or None."""
+    """A positive finite number as Decimal, or None; what a float cannot tell from 0 is none."""
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return None
     number = Decimal(value)
-    return number if number.is_finite() and 0 < number < 10**15 else None
+    return number if number.is_finite() and LEAST < number < 10**15 else None
 
 
 def whole(value: object) -> int | None:

@@ -17,6 +17,7 @@ from .source_text import read_source
 from .unpack import Source, unpacked
 
 MAX_FILES = 5000
+MOST_SEEN = 20 * MAX_FILES  # of entries looked at, hidden ones too
 MOST_SCRIPTS = 60
 LOG_HINTS = ("train", "log", "seed", "run", "eval", "ternary", "binary", "bpb", "score")
 NOT_LOGS = ("requirements", "readme", "license", "vocab", "merges", "pip", "notes")
@@ -93,13 +94,13 @@ def reads_like_a_log(path: Path) -> bool:
 def _files(path: Path) -> list[Path]:
     root = path.resolve()
     found: list[Path] = []
-    for one in sorted(path.rglob("*")):
+    for count, one in enumerate(path.rglob("*")):
+        if count >= MOST_SEEN or len(found) > MAX_FILES:
+            raise AuditError(f"{path}: more than {MAX_FILES:,} files; name one record folder, not a tree of them.")
         inside = one.resolve().is_relative_to(root)
         if inside and one.is_file() and not any(part.startswith(".") for part in one.relative_to(path).parts):
             found.append(one.relative_to(path))
-        if len(found) > MAX_FILES:
-            raise AuditError(f"{path}: more than {MAX_FILES:,} files; name one record folder, not a tree of them.")
-    return found
+    return sorted(found)
 
 
 def read_submission(path: Path) -> Submission:

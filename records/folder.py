@@ -18,6 +18,7 @@ from .errors import RecordError
 from .submission import Claims, read_claims
 
 MAX_FILES = 5000
+MOST_SEEN = 20 * MAX_FILES  # of entries looked at, those of .git too
 NOT_LOGS = re.compile(r"requirement|readme|license|results?\.md|vocab", re.IGNORECASE)
 LOG_SUFFIXES = {".log", ".txt"}
 ARTIFACT_SUFFIXES = {".ptz", ".pgc", ".pt", ".bin", ".safetensors", ".npz", ".br", ".zst", ".xz", ".lzma"}
@@ -139,7 +140,7 @@ def open_folder(path: Path) -> RecordFolder:
     links: list[str] = []
     for count, item in enumerate(path.rglob("*")):
         inside = item.relative_to(path)
-        if count >= MAX_FILES:
+        if count >= MOST_SEEN or len(files) > MAX_FILES:
             raise RecordError(
                 f"{path}: more than {MAX_FILES:,} files; a record folder has a few. Give the folder of one record."
             )

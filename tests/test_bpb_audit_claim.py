@@ -1,13 +1,16 @@
 """Claim, log, sizes and source belong together: honest folders pass, and each way of not belonging fails."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bpb_audit.audit import audit
+from bpb_audit.errors import AuditError
 from bpb_audit.evidence import Evidence
 from bpb_audit.finding import Report, Verdict
+from bpb_audit.submission import read_submission
 from tests.audit_submissions import LOOP, Run, other, write
 
 TOGETHER = ("PG201", "PG202", "PG203", "PG401", "PG402", "PG403", "PG404", "PG405", "PG406")
@@ -256,3 +259,21 @@ def test_code_is_compared_by_what_it_does(tmp_path: Path) -> None:
     assert verdict(judged(folder), "PG405") == "PASS"
     script.write_text(text + "\nassert 1 == 1\n", encoding="utf-8")
     assert verdict(judged(folder), "PG405") in ("FAIL", "UNCHECKED")
+
+
+def test_a_claim_that_no_float_tells_from_zero_is_none(tmp_path: Path) -> None:
+    folder = write(tmp_path / "record", [Run(seed=1337)])
+    place = folder / "submission.json"
+    text = json.dumps(json.loads(place.read_text()) | {"runs": {"a": {"val_bpb": "tiny", "val_loss": 3}}})
+    place.write_text(text.replace('"tiny"', "1e-999"))
+    assert {one.rule for one in audit(Evidence(folder)).findings} >= {"PG402", "PG403"}
+
+
+def test_a_large_tree_is_refused_before_it_is_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(self: Path, pattern: str) -> Iterator[Path]:
+        while True:
+            yield self / ".hidden"
+
+    monkeypatch.setattr(Path, "rglob", endless)
+    with pytest.raises(AuditError, match="more than 5,000 files"):
+        read_submission(tmp_path)
