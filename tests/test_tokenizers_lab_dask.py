@@ -111,6 +111,12 @@ def test_two_workers_one_killed_the_same_shards(
     words = ["shards", "write", "--docs", docs, "--vocab", vocabulary, "--out", tmp_path / "cli", "--dask", address]
     assert pglab.run([str(word) for word in words]) == 0
     capsys.readouterr()
+    found = []
+    for more in ([], ["--dask", address]):
+        words = ["shards", "verify", tmp_path / "local", "--docs", docs, "--json", *more]
+        assert pglab.run([str(word) for word in words]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
 
 
 @pytest.mark.slow

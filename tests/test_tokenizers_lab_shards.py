@@ -1,9 +1,11 @@
 """Shards: the challenge's format byte for byte, a sidecar that sums, and a recount that finds every change."""
 
+import gzip
 import json
 import random
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,9 @@ def test_a_recount_passes(small_lab: Path, written: Path, kind: str) -> None:
     assert found.sidecar_bytes == found.validation_bytes == corpus["validation_bytes"]
     if kind in ("bpe", "bytes"):
         assert found.table_bytes == found.validation_bytes
+    with ThreadPoolExecutor(2) as pool:
+        assert verify_shards(written / kind, small_lab / "corpus/docs.jsonl", executor=pool) == found
+    assert found.shards == len(list((written / kind).glob("*.bin")))
 
 
 def test_writing_twice_gives_the_same_folder_and_sweeps_stale_shards(small_lab: Path, tmp_path: Path) -> None:
@@ -197,6 +202,30 @@ def test_a_recount_finds_every_change(small_lab: Path, written: Path, tmp_path: 
     found = verify_shards(copy, docs)
     assert found.differences >= 1
     assert any(says in shown["says"] for shown in found.shown), found.shown
+    with ThreadPoolExecutor(2) as pool:
+        parts = verify_shards(copy, docs, executor=pool)
+    assert parts.differences >= 1
+    assert any(says in shown["says"] or "documents begin in it" in shown["says"] for shown in parts.shown), parts.shown
+
+
+def test_a_recount_in_parts_knows_where_its_lines_are(small_lab: Path, tmp_path: Path) -> None:
+    lines = (small_lab / "corpus/docs.jsonl").read_bytes().splitlines(keepends=True)
+    docs = tmp_path / "docs.jsonl"
+    docs.write_bytes(b"\n" + b" \n".join(lines) + b"\n\n")  # blank lines are no documents
+    write_shards(docs, small_lab / "vocab/bpe", tmp_path / "s", 5_003, validation=7)
+    whole = verify_shards(tmp_path / "s", docs)
+    with ThreadPoolExecutor(2) as pool:
+        assert verify_shards(tmp_path / "s", docs, executor=pool) == whole
+        lines[9] = b'{"text": "\xff"}\n'
+        docs.write_bytes(b"\n" + b" \n".join(lines) + b"\n\n")
+        for executor in (None, pool):  # the line that cannot be read is named alike
+            with pytest.raises(VocabError, match=r"docs\.jsonl:20: byte 11 of the line is not UTF-8"):
+                verify_shards(tmp_path / "s", docs, executor=executor)
+        packed = tmp_path / "docs.jsonl.gz"
+        packed.write_bytes(gzip.compress((small_lab / "corpus/docs.jsonl").read_bytes()))
+        assert verify_shards(tmp_path / "s", packed, executor=pool) == whole
+    with pytest.raises(VocabError, match="--workers 0"):
+        verify_shards(tmp_path / "s", docs, workers=0)
 
 
 def test_a_recount_finds_tokens_without_a_document(small_lab: Path, written: Path, tmp_path: Path) -> None:

@@ -92,7 +92,15 @@ def shards_write(
 
 
 @shards.command(name="verify")
-def shards_verify(folder: Path, *, docs: Path, column: str = "text", json: bool = False) -> int:
+def shards_verify(
+    folder: Path,
+    *,
+    docs: Path,
+    column: str = "text",
+    workers: int = 1,
+    dask: str | None = None,
+    json: bool = False,
+) -> int:
     """Recount shards from the raw documents; exit status 1 when something differs.
 
     Parameters
@@ -103,12 +111,25 @@ def shards_verify(folder: Path, *, docs: Path, column: str = "text", json: bool 
         The documents it was written from.
     column: str
         As it was written with.
+    workers: int
+        Processes to recount with, a file of shards each; one where documents are packed or no lines.
+    dask: str
+        Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
     json: bool
         Print the counts and differences as JSON.
     """
+    from contextlib import ExitStack
+
     from .shard_verify import verify_shards
 
-    found = verify_shards(folder, docs, column)
+    with ExitStack() as stack:
+        executor = None
+        if dask is not None:
+            from .shard_dask import dask_executor
+
+            executor, _ = stack.enter_context(dask_executor(dask))
+            folder, docs = folder.resolve(), docs.resolve()  # workers stand in other folders
+        found = verify_shards(folder, docs, column, workers, executor)
     if json:
         say_json(found.to_json())
         return 1 if found.differences else 0

@@ -20,14 +20,16 @@ class ShardDocument:
     lengths: np.ndarray | None
 
 
-def shard_documents(folder: Path, names: Container[str], split: str, bos: int) -> Iterator[ShardDocument]:
-    """Every document of a split, in order; files named `names` only, as long as they follow each other.
+def shard_documents(
+    folder: Path, names: Container[str], split: str, bos: int, first: int = 0
+) -> Iterator[ShardDocument]:
+    """Every document of a split from its file `first` on; files named `names` only, as long as they follow each other.
 
     Tokens before the first BOS come as a document of their own. Raises VocabError for a broken file.
     """
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []
     where = ""
-    for name, tokens, values in _files(folder, names, split):
+    for name, tokens, values in _files(folder, names, split, first):
         begins = np.flatnonzero(tokens == bos)
         edges = [0, *begins[begins > 0].tolist(), len(tokens)]
         for begin, end in pairwise(edges):
@@ -43,8 +45,9 @@ def shard_documents(folder: Path, names: Container[str], split: str, bos: int) -
         yield _joined(where, parts)
 
 
-def _files(folder: Path, names: Container[str], split: str) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-    index = 0
+def _files(
+    folder: Path, names: Container[str], split: str, index: int
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     while (name := shard_name(split, index)) in names and (folder / name).is_file():
         index += 1
         tokens = read_values(folder / name)

@@ -9,8 +9,10 @@ reported with its place; nothing is repaired.
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,12 @@ from .builders import OPENERS, TABLE
 from .byte_counts import byte_lengths, sidecar_values
 from .document import COLUMN, Document, read_documents
 from .errors import VocabError
-from .progress import Advance, bytes_bar
+from .progress import Advance, bytes_bar, nobody
 from .shard_documents import ShardDocument, shard_documents
-from .shard_format import SPLITS
+from .shard_format import SPLITS, read_values, shard_name
+from .shard_plan import read_unit
+from .shard_verify_parts import Part, parts_of
+from .shard_workers import process_pool
 from .tokenizer import Encoded, Tokenizer
 
 SHOWN = 20  # differences told one by one
@@ -48,6 +53,14 @@ class Verified:
         self.differences += 1
         if len(self.shown) < SHOWN:
             self.shown.append({"where": where, "says": says})
+
+    def add(self, other: "Verified") -> None:
+        """What another recount found, of what comes after."""
+        for name in ("documents", "tokens", "bytes_raw", "validation_bytes", "sidecar_bytes", "table_bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.training_sidecars |= other.training_sidecars
+        self.shown += other.shown[: SHOWN - len(self.shown)]
+        self.differences += other.differences
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object; verdict is PASS or FAIL."""
@@ -75,13 +88,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def verify_shards(folder: Path, docs: Path, column: str = COLUMN) -> Verified:
-    """Recount `folder` from `docs`, one document at a time. Raises VocabError when something cannot be read at all."""
+def verify_shards(
+    folder: Path, docs: Path, column: str = COLUMN, workers: int = 1, executor: Executor | None = None
+) -> Verified:
+    """Recount `folder` from `docs`, one document at a time. Raises VocabError when something cannot be read at all.
+
+    workers: processes that recount file by file, where documents are plain lines; executor: takes their place, and must
+    see the same paths.
+    """
+    if workers < 1:
+        raise VocabError(f"--workers {workers}: wanted at least 1.")
     manifest = read_manifest(folder)
     entry = manifest["vocabulary"]
     place = folder / entry["file"]
-    tokenizer = OPENERS[entry["kind"]](place.read_bytes(), str(place))
-    found = Verified()
+    tokenizer = _opened(entry["kind"], place, _sha256(place))
+    found = Verified(shards=sum(name.endswith(".bin") for name in manifest["files"]))
     if _sha256(place) != entry["file_sha256"]:
         found.differs(place.name, "another tokenizer than the manifest names by its sha256")
     _table(folder / TABLE, tokenizer, found)
@@ -89,12 +110,55 @@ def verify_shards(folder: Path, docs: Path, column: str = COLUMN) -> Verified:
     there = sum(path.stat().st_size for name in manifest["files"] if (path := folder / name).is_file())
     with bytes_bar("recount", there + docs.stat().st_size) as advance:
         _files(folder, manifest, found, advance)
+        if (executor or workers > 1) and column == COLUMN:
+            parts = parts_of(folder, docs, manifest, nobody)
+            if parts is not None:
+                with process_pool(0 if executor else workers) as pool:
+                    _parts(parts, manifest, found, executor or pool, advance)
+                return found
         documents = read_documents(docs, column=column)
         for split in SPLITS:
             there = islice(documents, first) if split == "val" else documents
             shards = shard_documents(folder, manifest["files"], split, tokenizer.bos)
             _split(shards, there, tokenizer, found, advance, split)
     return found
+
+
+def _parts(
+    parts: Sequence[Part], manifest: dict[str, Any], found: Verified, executor: Executor | None, advance: Advance
+) -> None:
+    """All parts, by an executor; added in order."""
+    assert executor is not None
+    names, entry = list(manifest["files"]), manifest["vocabulary"]
+    try:
+        tasks = [executor.submit(verify_part, part, entry["kind"], entry["file"], names) for part in parts]
+        for part, task in zip(parts, tasks, strict=True):
+            found.add(task.result())
+            advance(part.unit.end - part.unit.begin)
+    except BrokenExecutor:
+        raise VocabError("a worker process died (killed, or out of memory). Recount with fewer --workers.") from None
+
+
+def verify_part(part: Part, kind: str, file: str, names: Sequence[str]) -> Verified:
+    """The documents that begin in one file of shards; names: of the manifest. Raises VocabError."""
+    folder, docs, unit = Path(part.folder), Path(part.docs), part.unit
+    tokenizer = _opened(kind, folder / file, _sha256(folder / file))
+    found, name = Verified(), shard_name(unit.split, unit.index)
+    tokens = read_values(folder / name) if (folder / name).is_file() else np.empty(0, np.uint16)
+    begin = int(np.count_nonzero(tokens == tokenizer.bos))
+    if begin != unit.documents or (unit.index == 0 and len(tokens) and int(tokens[0]) != tokenizer.bos):
+        found.differs(name, f"{begin:,} documents begin in it, the manifest says {unit.documents:,}")
+        return found
+    stored = shard_documents(folder, names, unit.split, tokenizer.bos, unit.index)
+    own = islice((document for document in stored if int(document.tokens[0]) == tokenizer.bos), unit.documents)
+    _split(own, read_unit(docs, unit, docs), tokenizer, found, nobody, unit.split)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _opened(kind: str, place: Path, sha256: str) -> Tokenizer:
+    """A tokenizer, opened once in a process for all of its parts."""
+    return OPENERS[kind](place.read_bytes(), str(place))
 
 
 def _sha256(path: Path) -> str:
