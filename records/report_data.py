@@ -72,10 +72,10 @@ def pick(row: Any, *names: str, default: Any = None) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number that a page can show and a picture can draw, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e100:
         return None
-    return float(value) if value == value and abs(value) != float("inf") else None
+    return float(value)
 
 
 def rows_of(value: Any, *names: str) -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ def verdict_words(document: Any) -> tuple[str, str] | None:
 def findings_of(document: Any) -> list[dict[str, Any]]:
     """The findings of one or several audit documents."""
     documents = document if isinstance(document, list) else [document]
-    found = [f for d in documents if isinstance(d, dict) for f in d.get("findings", []) if isinstance(f, dict)]
+    lists = [d.get("findings") for d in documents if isinstance(d, dict)]
+    found = [f for one in lists if isinstance(one, list) for f in one if isinstance(f, dict)]
     return found or [f for f in documents if isinstance(f, dict) and "verdict" in f]
 
 

@@ -84,7 +84,7 @@ def shard_section(inputs: Inputs) -> Section:
     data = inputs.get("shards")
     files = data.get("files") if isinstance(data, dict) else None
     rows = (
-        [{"name": name, **row} for name, row in files.items() if isinstance(row, dict)]
+        [{**row, "name": name} for name, row in files.items() if isinstance(row, dict)]
         if isinstance(files, dict)
         else []
     )

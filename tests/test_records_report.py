@@ -267,3 +267,18 @@ def test_a_real_browser_shows_the_page(run, tmp_path):
             env={**os.environ, "HOME": str(tmp_path)},
         )
         assert shot.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("audit.json", {"findings": 7}),
+        ("shards/manifest.json", {"files": {"a.bin": {"name": 1.5, "tokens": 10**400}}}),
+        ("score.json", {"bpb_raw": 10**400, "bpb_table": 1.5}),
+    ],
+)
+def test_lists_names_and_numbers_that_are_none_make_a_page(place, value, tmp_path):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(json.dumps(value))
+    (tmp_path / "corpus.json").write_text('{"source": "a corpus", "bytes": 10}')
+    assert "a corpus" in page(tmp_path)
