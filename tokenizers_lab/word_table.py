@@ -213,7 +213,9 @@ class WordTable:
 
     def _ask(self, looked: _Looked) -> None:
         """Ask the reference where the tokens of its words end, for those that occur here."""
-        rows = np.unique(looked.rows)
+        here = np.zeros(int(self._state[3]), bool)
+        here[looked.rows] = True
+        rows = np.flatnonzero(here)
         rows = rows[(self._words[rows, 3] > 0) & (self._ends[self._words[rows, 2]] == UNKNOWN)]
         if not len(rows):
             return
