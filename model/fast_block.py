@@ -35,6 +35,7 @@ def unit_rows(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def unit_rows_back(grad: Tensor, unit: Tensor, factor: Tensor, onto: Tensor, times: float = 1.0) -> Tensor:
     """`onto` plus `times` the gradient before `unit_rows`, given that after it. A new tensor."""
+    unit = unit.to(grad.dtype)
     dots = (grad * unit).sum(-1, keepdim=True).mul_(-times / unit.size(-1)).mul_(factor)
     return torch.addcmul(onto, grad, factor, value=times).addcmul_(unit, dots)
 
@@ -183,6 +184,8 @@ def block_forward(
     inner = torch.nn.functional.leaky_relu_(inner, slope) if slope else inner.relu_()
     squared = inner * inner
     out = plus_product(middle, squared, proj_scaled.T)
+    if order is None:  # compiled: to widen what was rounded is no pass of its own, to keep both is
+        u1, u2 = n1, n2
     known = [joint, fc, wo_scaled, proj_scaled, u1, n1, f1, nqk, fqk, q, k, v, y, u2, n2, f2, inner, squared]
     return out.view(rows, length, dim), known + apart + weights
 

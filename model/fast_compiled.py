@@ -39,13 +39,15 @@ BY_HAND = Hands((block_forward, block_backward), piece_gradient, False)
 def piece_in_one(
     hidden: Tensor, goals: Tensor, scaled: Tensor, matrix: Tensor, cap: float, high: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`piece_gradient` by what fuses: exponents are at most 0, so none is looked for that is largest."""
-    s = torch.sigmoid(torch.mm(hidden, scaled).to(high))  # (R, V)
+    """`piece_gradient` by what fuses: exponents are at most 0, so the largest need not be found first."""
+    s = (1 + torch.exp(-torch.mm(hidden, scaled).to(high))).reciprocal()  # (R, V)
     weights = torch.exp(2 * cap * (s - 1))
     total = weights.sum(-1, keepdim=True)
-    nats = (total.log() - 2 * cap * (s.gather(1, goals) - 1)).sum(dtype=torch.float64)
-    hit = torch.arange(matrix.size(0), device=goals.device) == goals
-    grad = ((weights / total - hit.to(high)) * s * (1 - s)).to(matrix.dtype)
+    goal, part = s.gather(1, goals), total.reciprocal()
+    nats = (total.log() - 2 * cap * (goal - 1)).sum(dtype=torch.float64)
+    grad = (weights * part * (s - s * s)).to(matrix.dtype)
+    at_goal = (torch.exp(2 * cap * (goal - 1)) * part - 1) * (goal - goal * goal)
+    grad = grad.scatter(1, goals, at_goal.to(matrix.dtype))
     return nats, torch.mm(grad, matrix), torch.mm(grad.T, hidden)
 
 
