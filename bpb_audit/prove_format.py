@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import AuditError
+from .prove_frames import MOST_FRAME
 from .prove_plan import MOST_TOKENS
 
 MAGIC = b"PGPROOF1"
@@ -241,6 +242,7 @@ class ProofFile:
             and 1 <= made.units <= made.tokens
         )
         good = good and 1 <= made.documents <= made.population <= MOST_DOCUMENTS
+        good = good and 2 * made.rows * made.vocab <= MOST_FRAME  # what a scorer answers at each step
         good = good and made.scored_tokens < made.tokens and made.scored_raw <= made.raw_bytes
         if not good or not (0 <= made.nats < math.inf and 0 <= made.tail_nats < math.inf):
             raise AuditError(f"{self.path}: the header states impossible numbers. Fetch or write the proof again.")

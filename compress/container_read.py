@@ -3,8 +3,8 @@ section.
 
 Nothing is believed before it is checked: the head and table by their checksum, every size against the file's, the sum
 of all declared elements against `limit`, and each stream's checksums before and after it is decoded. Whatever bytes
-come in, `unpack_container` yields tensors or raises CodecError, and allocates at most about `limit` bytes (the mixing
-coder up to a quarter GiB of its own beside it, whatever is declared).
+come in, `unpack_container` yields tensors or raises CodecError, and allocates at most some five times what is declared,
+so of `limit` (arrays on their way to floats; the mixing coder up to a quarter GiB of its own beside it).
 """
 
 import json

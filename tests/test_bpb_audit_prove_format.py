@@ -122,7 +122,7 @@ def test_forged_sizes_are_refused_before_room_is_made(index: list[int], tmp_path
     [
         {"vocab": 1}, {"vocab": 1 << 17}, {"rows": 0}, {"rows": 1 << 20}, {"bos": 300}, {"tokens": 1}, {"flags": 2},
         {"units": 0}, {"units": 1 << 40}, {"documents": 4}, {"nats": float("nan")}, {"tail_nats": -1.0}, {"about": "x"},
-        {"about": "[" * 5000}, {"raw_bytes": 0}, {"documents": 2, "population": 2},
+        {"about": "[" * 5000}, {"raw_bytes": 0}, {"vocab": 1 << 16, "rows": 1 << 12}, {"documents": 2, "population": 2},
     ],
 )  # fmt: skip
 def test_a_header_that_cannot_be_is_refused(wrong: dict[str, object], tmp_path: Path) -> None:
