@@ -112,8 +112,8 @@ def verify_shards(
         _files(folder, manifest, found, advance)
         if (executor or workers > 1) and column == COLUMN:
             parts = parts_of(folder, docs, manifest, nobody)
-            if parts is not None:
-                with process_pool(0 if executor else workers) as pool:
+            if parts is not None and len(parts) > 1:
+                with process_pool(0 if executor else min(workers, len(parts))) as pool:
                     _parts(parts, manifest, found, executor or pool, advance)
                 return found
         documents = read_documents(docs, column=column)
