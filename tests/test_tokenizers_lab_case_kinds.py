@@ -19,7 +19,7 @@ CASED = [kind for kind in EVERY if kind.endswith("_case")]
 SAMPLE = [
     "The Senate of the United States. THE HOUSE! the senate, a NASA iPhone. Of the House.\nIt is THE one.",
     "“Quoted” it's 3,000 – naïve\n\n The end. In the end.",
-] * 30
+] * 12
 SIZE = 320
 texts = st.text() | st.text(alphabet="aBCd eF.\n1é\ue001’", max_size=40)
 
