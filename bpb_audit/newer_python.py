@@ -13,6 +13,7 @@ OPENS, CLOSES = "([{", ")]}"
 STRING = re.compile(r"([A-Za-z]{0,2})('''|\"\"\"|'|\")")
 WORD = re.compile(r"[A-Za-z_]\w*")
 GENERIC = re.compile(r"(?:def|class)\s+\w+$")
+NAMED = re.compile(r"\\N\{[^}\n]*\}")
 DEPTH = 60
 
 
@@ -125,7 +126,7 @@ def _parts(text: str, at: int, quote: str, raw: bool, depth: int, until: str) ->
             piece, at = _field(text, at + 1, quote, raw, depth + 1)
             parts.append(piece)
         elif text[at] == "\\" and not raw:
-            named = re.match(r"\\N\{[^}\n]*\}", text[at:])
+            named = NAMED.match(text, at)
             plain.append(named[0] if named else text[at : at + 2])
             at += len(plain[-1])
         else:

@@ -10,7 +10,7 @@ import numpy as np
 from .byte_alphabet import byte_fallback
 from .errors import AuditError
 from .spm_model import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, SpmModel
-from .vocabulary import ByteTable, Vocabulary, build
+from .vocabulary import ByteTable, Vocabulary, build, merges_of
 
 SPACE = "\u2581"
 
@@ -56,12 +56,5 @@ def mergeable(model: SpmModel) -> np.ndarray:
     SentencePiece BPE merges neighbours until no such pair is left, so its own output never holds one. Shards that do
     were made with another vocabulary.
     """
-    size = len(model.pieces)
     ids = {piece: i for i, (piece, kind) in enumerate(zip(model.pieces, model.types, strict=True)) if kind == NORMAL}
-    pairs = []
-    for piece in ids:
-        for cut in range(1, len(piece)):
-            left, right = ids.get(piece[:cut]), ids.get(piece[cut:])
-            if left is not None and right is not None:
-                pairs.append(left * size + right)
-    return np.unique(np.array(pairs, np.int64))
+    return merges_of(ids, len(model.pieces))

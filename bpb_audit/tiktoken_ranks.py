@@ -10,7 +10,7 @@ import binascii
 import numpy as np
 
 from .errors import AuditError
-from .vocabulary import MAX_IDS, ByteTable, Vocabulary, build
+from .vocabulary import MAX_IDS, ByteTable, Vocabulary, build, merges_of
 
 
 def read_ranks(data: bytes, where: str) -> Vocabulary:
@@ -47,18 +47,5 @@ def read_ranks(data: bytes, where: str) -> Vocabulary:
         silent,
         bos=size - 1,
         unknown=None,
-        merges=mergeable(tokens),
+        merges=merges_of({token: rank for rank, token in enumerate(tokens) if token}, size),
     )
-
-
-def mergeable(tokens: list[bytes]) -> np.ndarray:
-    """(m,) int64, sorted: left * V + right for pairs of tokens whose concatenation is a token."""
-    size = len(tokens)
-    ids = {token: rank for rank, token in enumerate(tokens) if token}
-    pairs = []
-    for token in ids:
-        for cut in range(1, len(token)):
-            left, right = ids.get(token[:cut]), ids.get(token[cut:])
-            if left is not None and right is not None:
-                pairs.append(left * size + right)
-    return np.unique(np.array(pairs, np.int64))

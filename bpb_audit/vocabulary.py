@@ -6,8 +6,10 @@ that hold between tokens (a leading space dropped at the start of a document, ca
 tokens is then one gather, not a million calls.
 """
 
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from .errors import AuditError
 
 StartSpace = Literal["keep", "first", "all"]
 MAX_IDS = 1 << 20
+Token = TypeVar("Token", str, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,23 @@ def build(
         merges,
         merges_exact,
     )
+
+
+def merges_of(ids: Mapping[Token, int], size: int) -> np.ndarray:
+    """(m,) int64, sorted: left * size + right for every pair of tokens whose concatenation is a token as well.
+
+    ids: token -> its id below `size`. A token is cut only where a token is as long as what stands before the cut, so
+    that one of a million bytes costs no more than its few cuts.
+    """
+    lengths = sorted(set(map(len, ids)))
+    pairs = []
+    for token in ids:
+        for cut in lengths[: bisect_left(lengths, len(token))]:
+            left = ids.get(token[:cut])
+            right = ids.get(token[cut:]) if left is not None else None
+            if left is not None and right is not None:
+                pairs.append(left * size + right)
+    return np.unique(np.array(pairs, np.int64))
 
 
 def widen(vocabulary: Vocabulary, size: int) -> Vocabulary:

@@ -9,6 +9,7 @@ import pytest
 
 from bpb_audit.errors import AuditError
 from bpb_audit.tiktoken_ranks import read_ranks
+from bpb_audit.vocabulary import merges_of
 from tests.audit_makers import DOCS, damaged
 
 
@@ -78,3 +79,16 @@ def test_damage_gives_a_value_or_the_one_error() -> None:
     for broken in damaged(ranks(BYTES[:60])):
         with contextlib.suppress(AuditError):
             assert len(read_ranks(broken, "r")) >= 2
+
+
+def test_a_long_token_is_cut_only_where_another_token_ends() -> None:
+    class Asked(dict[bytes, int]):
+        count = 0
+
+        def get(self, key: bytes, default: object = None) -> object:  # type: ignore[override]
+            self.count += 1
+            return super().get(key, default)
+
+    ids = Asked({b"a": 0, b"b" * 99_999: 1, b"a" + b"b" * 99_999: 2})
+    assert merges_of(ids, 4).tolist() == [0 * 4 + 1]
+    assert ids.count < 10
