@@ -13,7 +13,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,16 +21,18 @@ from .errors import VocabError
 
 LONGEST_LINE = 1 << 28  # bytes; a 100 MB document fits, a file without newlines does not eat the memory
 LINES = (".jsonl", ".ndjson", ".json")
+_DECODE = json.JSONDecoder().raw_decode
 COLUMN = "text"  # where the challenge's documents have their text
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document: where it stands (`file:line`), its text, and `size`, the bytes of its UTF-8."""
+    """One document: where it stands (`file:line`), its text, `size`, the bytes of its UTF-8; `raw`, these, or b""."""
 
     where: str
     text: str
     size: int
+    raw: bytes = field(default=b"", compare=False, repr=False)
 
 
 def read_documents(path: Path, skipped: list[str] | None = None, column: str = COLUMN) -> Iterator[Document]:
@@ -156,11 +158,14 @@ def _rows(path: Path, skipped: list[str] | None, column: str) -> Iterator[Docume
         yield document
 
 
-def parse_line(line: bytes, number: int, path: Path, column: str = COLUMN) -> Document:
-    """The document in line `number` (from 1) of a JSONL file. Raises VocabError for whatever is not one."""
+def parse_line(line: bytes, number: int, path: Path, column: str = COLUMN, keep: bool = False) -> Document:
+    """The document in line `number` (from 1) of a JSONL file; keep: its `raw` too.
+
+    Raises VocabError for whatever is not one.
+    """
     where = f"{path}:{number}"
     try:
-        entry = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        entry = _json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
     except UnicodeDecodeError as error:
         bad = line[error.start : error.start + 4]
         raise VocabError(
@@ -175,7 +180,17 @@ def parse_line(line: bytes, number: int, path: Path, column: str = COLUMN) -> Do
             f'{where}: no string under "{column}" among {keys!r:.60}; wanted {{"{column}": "..."}} on each line, or '
             "another --column."
         )
-    return Document(where, text, utf8_size(text, where))
+    raw = utf8(text, where)
+    return Document(where, text, len(raw), raw if keep else b"")
+
+
+def _json(text: str) -> Any:
+    """json.loads, whose way to its decoder costs as much as a short line. Raises what it raises."""
+    try:
+        entry, end = _DECODE(text)
+    except ValueError:
+        return json.loads(text)
+    return entry if text[end:] in ("", "\n", "\r\n") else json.loads(text)
 
 
 def _whole(file: BinaryIO, path: Path) -> Document:
@@ -190,8 +205,13 @@ def _whole(file: BinaryIO, path: Path) -> Document:
 
 def utf8_size(text: str, where: str) -> int:
     """Bytes of the UTF-8 of `text`. Raises VocabError for a lone surrogate, naming it and `where`."""
+    return len(text) if text.isascii() else len(utf8(text, where))
+
+
+def utf8(text: str, where: str) -> bytes:
+    """The UTF-8 of `text`. Raises VocabError as utf8_size."""
     try:
-        return len(text) if text.isascii() else len(text.encode("utf-8"))
+        return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise VocabError(
             f"{where}: character {error.start + 1:,} is the lone surrogate U+{ord(text[error.start]):04X}, which has "

@@ -89,7 +89,10 @@ class FastTokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> Encoded:
         """See Tokenizer."""
-        raws = _utf8(texts)
+        return self.encode_raw(texts, _utf8(texts))
+
+    def encode_raw(self, texts: Sequence[str], raws: Sequence[bytes]) -> Encoded:
+        """The same, of texts whose UTF-8 is there already."""
         self._seen += sum(map(len, raws))
         if self.state == "waiting" and max(self._seen, self.expected) > self._worth * WORTH:
             self._try(texts, raws)

@@ -102,7 +102,7 @@ def read_unit(path: Path, unit: Unit, shown: Path) -> Iterator[Document]:
             number += 1
             at += len(line)
             if not line.isspace():
-                yield parse_line(line, number, shown)
+                yield parse_line(line, number, shown, keep=True)
 
 
 def plain_file(docs: Path, folder: Path, column: str = COLUMN) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .aside import write_bytes, write_json
+from .aside import aside, write_json
 from .builders import open_vocabulary
 from .byte_counts import byte_lengths, prove_sums, sidecar_values, with_bos
 from .document import Document
@@ -85,16 +85,20 @@ def encode_unit(job: Job, advance: Advance = nobody) -> int:
     documents = sum(map(len, sizes))
     if documents != job.unit.documents:
         raise VocabError(f"{job.shown}: changed while it was read. Run the same command again.")
-    data = b"".join(np.concatenate(part).tobytes() for part in (tokens, values, sizes) if part)
+    digest, size = hashlib.sha256(), 0
+    with aside(place, settled=False) as file:  # its name is settled with the JSON's beside it
+        for array in (*tokens, *values, *sizes):
+            file.write(array.data)
+            digest.update(array.data)
+            size += array.nbytes
     part = Part(
         tokens=sum(map(len, tokens)),
         documents=documents,
-        bytes_raw=int(sum(int(size.sum()) for size in sizes)),
+        bytes_raw=sum(int(some.sum()) for some in sizes),
         sidecar=job.sidecar,
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
+        size=size,
+        sha256=digest.hexdigest(),
     )
-    write_bytes(place, data, settled=False)  # with the JSON beside it
     write_json(place.with_suffix(".json"), asdict(part))
     return job.unit.index
 
@@ -160,7 +164,10 @@ def _encode(tokenizer: Tokenizer, group: list[Document], sidecar: bool) -> tuple
     """Tokens with BOS, sidecar values (empty unless asked for) and sizes of one group; bytes proven where possible."""
     texts = [document.text for document in group]
     sizes = np.array([document.size for document in group], np.int64)
-    encoded = tokenizer.encode_batch(texts)
+    if isinstance(tokenizer, FastTokenizer) and all(len(document.raw) == document.size for document in group):
+        encoded = tokenizer.encode_raw(texts, [document.raw for document in group])
+    else:
+        encoded = tokenizer.encode_batch(texts)
     values = np.empty(0, "<u2")
     try:
         if sidecar:
