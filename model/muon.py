@@ -3,18 +3,21 @@
 A gradient matrix has a few large singular values that drown the rest. Five steps of a Newton-Schulz iteration push
 all of them towards one, by matrix products alone. Matrices of one shape are stacked and go through the iteration
 together, which saves most of its cost for small models; with several ranks each takes its share of the matrices, and
-gets the others' updates while it works on the next shape. Momenta are kept by every rank, so that any rank's state is
-the whole state. Everything else is done to all matrices by one call: for the baseline's 54 matrices a device is given
-96 pieces of work, not the 2,700 of one matrix at a time, and is never waited for.
+gets the others' updates, on GPUs while it works on the next shape. Momenta are kept by every rank, so that any rank's
+state is the whole state. Everything else is done to all matrices by one call: for the baseline's 54 matrices a device
+is given 96 pieces of work, not the 2,700 of one matrix at a time, and is never waited for.
 
 Source: Jordan, "Muon: an optimizer for hidden layers" (2024), with the challenge's coefficients.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from .shared_sum import SharedPlaces, shared_places
 
 Coefficients = Sequence[tuple[float, float, float]]
 
@@ -70,6 +73,7 @@ class Muon(torch.optim.Optimizer):
         table: Coefficients = NEWTON_SCHULZ,
     ) -> None:
         self.dtype, self.row_norm, self.table = dtype, row_norm, table
+        self.places: dict[int, SharedPlaces | None] = {}  # by how much is shown
         super().__init__(params, {"lr": lr, "momentum": momentum, "steps": steps, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -89,12 +93,29 @@ class Muon(torch.optim.Optimizer):
             for members in kinds.values():
                 shares.append(Share([pushed[i] for i in members], rank, world, offset, self.dtype))
                 shares[-1].work(group["steps"], self.table, self.row_norm)
+                if together and params[0].device.type != "cpu":
+                    shares[-1].send()
                 offset += len(members)  # so that the ranks that got one more are others for the next shape
+            if together and params[0].device.type == "cpu":
+                self.exchange(shares)
             if group["weight_decay"]:
                 torch._foreach_mul_(params, 1.0 - group["lr"] * group["weight_decay"])
             for members, share in zip(kinds.values(), shares, strict=True):
                 own = [params[i] for i in members]
                 torch._foreach_add_(own, share.updates(own[0].dtype), alpha=-group["lr"])
+
+    def exchange(self, shares: list["Share"]) -> None:
+        """All ranks' parts at once, on CPUs: through memory where they share one."""
+        own = torch.cat([share.own.flatten() for share in shares])
+        if own.numel() not in self.places:
+            self.places[own.numel()] = shared_places(own, os.environ)
+        places = self.places[own.numel()]
+        parts = None if places is None else places.gather(own).split([share.own.numel() for share in shares], dim=1)
+        for n, share in enumerate(shares):
+            if parts is None:
+                share.send()
+            else:
+                share.all = parts[n].unflatten(1, share.own.shape)
 
     def push(self, grads: list[Tensor], params: list[Tensor], momentum: float) -> list[Tensor]:
         """What is to be made orthogonal, a matrix a parameter; momenta move on."""
@@ -110,8 +131,8 @@ class Muon(torch.optim.Optimizer):
 class Share:
     """Matrices of one shape, up to transposition, of which this rank makes its part orthogonal.
 
-    Matrix n belongs to rank (n + offset) mod world. The others' parts come by an exchange that runs while the next
-    shape is worked on.
+    Matrix n belongs to rank (n + offset) mod world. On GPUs the others' parts come by an exchange that runs while the
+    next shape is worked on.
     """
 
     def __init__(self, pushed: list[Tensor], rank: int, world: int, offset: int, dtype: torch.dtype) -> None:
@@ -119,7 +140,7 @@ class Share:
         self.exchange: dist.Work | None = None
 
     def work(self, steps: int, table: Coefficients, row_norm: bool) -> None:
-        """This rank's part, and the exchange begins."""
+        """This rank's part."""
         mine = [p for n, p in enumerate(self.pushed) if (n + self.offset) % self.world == self.rank]
         if row_norm:
             mine = [torch.nn.functional.normalize(p, dim=1) for p in mine]
@@ -131,11 +152,14 @@ class Share:
             return
         first = self.pushed[0]
         slots = -(-len(self.pushed) // self.world)
-        own = torch.zeros(slots, *sorted(first.shape), dtype=self.dtype, device=first.device)
+        self.own = torch.zeros(slots, *sorted(first.shape), dtype=self.dtype, device=first.device)
         if done is not None:
-            own[: len(done)] = done
-        self.all = own.new_empty(self.world, *own.shape)
-        self.exchange = dist.all_gather(list(self.all.unbind()), own, async_op=True)
+            self.own[: len(done)] = done
+
+    def send(self) -> None:
+        """The exchange begins."""
+        self.all = self.own.new_empty(self.world, *self.own.shape)
+        self.exchange = dist.all_gather(list(self.all.unbind()), self.own, async_op=True)
 
     def updates(self, dtype: torch.dtype) -> list[Tensor]:
         """Of each matrix, in order and in its own shape, of that dtype."""

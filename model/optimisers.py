@@ -15,7 +15,7 @@ from torch import Tensor
 from .config import RunConfig
 from .gpt import CONTROL_NAMES, GPT
 from .muon import NEWTON_SCHULZ, POLAR_EXPRESS, Muon
-from .shared_sum import shared_sum
+from .shared_sum import shared_places
 
 
 def make_optimisers(model: GPT, config: RunConfig, dtype: torch.dtype) -> tuple[torch.optim.Adam, Muon]:
@@ -65,6 +65,7 @@ class Gradients:
         if world > 1:
             for dtype in sorted(self.flat, key=str):
                 if dtype not in self.sums:
-                    self.sums[dtype] = shared_sum(self.flat[dtype], os.environ) or dist.all_reduce
+                    places = shared_places(self.flat[dtype], os.environ)
+                    self.sums[dtype] = places.add if places else dist.all_reduce
                 self.sums[dtype](self.flat[dtype])
                 self.flat[dtype].div_(world)

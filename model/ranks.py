@@ -86,6 +86,7 @@ def open_ranks(config: RunConfig, environment: Mapping[str, str]) -> Ranks:
         keep_memory()
         if world > 1 or "OMP_NUM_THREADS" not in environment:
             torch.set_num_threads(1)  # several spin while they wait, and share this machine's cores badly
+        keep_to_a_core(local, world, environment)
     if world > 1:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=world)
     dtype = products_dtype(config, device)
@@ -94,6 +95,14 @@ def open_ranks(config: RunConfig, environment: Mapping[str, str]) -> Ranks:
         pays = min(row[0] for row in ranks.gather([float(dtype == torch.bfloat16)])) > 0
         ranks = Ranks(rank, world, device, torch.bfloat16 if pays else torch.float32)
     return ranks
+
+
+def keep_to_a_core(local: int, world: int, environment: Mapping[str, str]) -> None:
+    """Where this machine has as many cores for us as we are ranks, each of several stays on its own (Linux)."""
+    if world > 1 and environment.get("LOCAL_WORLD_SIZE") == str(world) and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) == world:
+            os.sched_setaffinity(0, {cores[local]})
 
 
 def products_dtype(config: RunConfig, device: torch.device) -> torch.dtype:

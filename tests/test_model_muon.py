@@ -1,6 +1,7 @@
 """Muon: the published algorithm one matrix at a time, in few pieces of work, shared out over ranks to the bit."""
 
 import multiprocessing
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,10 @@ def one_rank(rank: int, folder: Path) -> None:
     """A process of three."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=3)
-    torch.save(both_sizes(), folder / str(rank))
+    sent = both_sizes()
+    os.environ["LOCAL_WORLD_SIZE"] = "3"  # from here on through memory
+    assert all(torch.equal(p, q) for p, q in zip(sent, both_sizes(), strict=True))
+    torch.save(sent, folder / str(rank))
     dist.destroy_process_group()
 
 
