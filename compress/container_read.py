@@ -78,8 +78,8 @@ def check_table(streams: list[Any], tensors: list[Any], limit: int) -> list[Spec
     names, left = set(), limit
     for name, dtype, shape, scheme, places in tensors:
         check_counts([*shape, *places], [name, dtype, shape, scheme, places])
-        if len(shape) > 16:  # before sides of thousands of digits are multiplied
-            raise CodecError(f"the tensor {name!r:.60} has {len(shape):,} sides; there are 16 at most.")
+        if len(shape) > 16 or prod(side or 1 for side in shape) > 1 << 56:  # numpy refuses these, empty or not
+            raise CodecError(f"the tensor {name!r:.60} has {len(shape):,} sides; wanted 16 at most, 2^56 in all.")
         if name in names or name.encode("utf-8", "replace").decode() != name or dtype not in ["bfloat16", *STORED]:
             raise CodecError(f"the tensor {name!r:.60} of dtype {dtype!r:.20} is named twice, or neither can be.")
         names.add(name)

@@ -205,6 +205,7 @@ ATTACKS = {  # name -> (streams, tensors, what the error must say)
     "true as a side": ([TWO], [odd(shape=[True])], "no count"),
     "a side of minus one": ([TWO], [odd(shape=[-1])], "no count"),
     "seventeen axes": ([TWO], [odd(shape=[1] * 17)], "16 at most"),
+    "an empty array too large for numpy": ([TWO], [odd(shape=[0, 2**40, 2**20])], "16 at most"),
     "sides that take minutes to multiply": ([TWO], [odd(shape=[10**4000] * 2000)], "16 at most"),
     "one name twice": ([TWO], [ONE, ONE], "named twice"),
     "an unknown dtype": ([TWO], [odd(dtype="object")], "dtype"),
