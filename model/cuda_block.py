@@ -114,7 +114,7 @@ class Leave(torch.autograd.Function):
         fc: Tensor, proj: Tensor, mlp_scale: Tensor, slope: float, depth: float,
     ) -> Tensor:  # fmt: skip
         dim, low = mixed.size(-1), mixed.dtype
-        stream, found = mixed.view(-1, dim), y.reshape(-1, dim)  # (N, C)
+        stream, found = mixed.detach().view(-1, dim), y.reshape(-1, dim)  # (N, C); no compiler takes a changed view
         out_low, proj_low = (attn_scale[:, None] * wo).to(low), (mlp_scale[:, None] * proj).to(low)
         fc_low = (fc if depth == 1.0 else fc * depth).to(low)
         stream.addmm_(found, out_low.T)

@@ -4,22 +4,26 @@
 
 Parts, in this order: what machine; are the numbers right (parity with float64); which attention is fastest; what each
 kernel reaches; a step and its optimisers against the published algorithm, by libraries alone and by kernels; a short
-training of the baseline. A part that cannot be done says why in a note, and the next one begins. Nothing here has run
-on a GPU yet.
+training of the baseline. Each has a process of its own (`apart`): one that cannot be done, dies or hangs says so in a
+note, and the next one begins with the GPU as it was. Nothing here has run on a GPU yet.
 """
 
 import platform
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pglab_report import Column, Report, Table, Ways, show
+from cyclopts import Parameter
 
+from pglab_report import Column, Report, Table, Ways, show, write_report
+
+from .apart import apart, short
 from .config import RunConfig
 from .cuda_bench import measure_kernels, wants_gpu
+from .data import check_shards
 from .errors import ModelError
 
 if TYPE_CHECKING:
@@ -46,8 +50,11 @@ def machine(device: "torch.device") -> Found:
     return [], [said + ".", f"rms_norm of bfloat16 adds {epsilon} epsilon here (the kernels add float32's)."]
 
 
-def parity(device: "torch.device", steps: int = 3) -> Found:
-    """Each form of the model in bfloat16 against the plain restatement in float64: loss, gradients, and first steps."""
+def parity(device: "torch.device", steps: int = 3, only: str = "", leave: str = "") -> Found:
+    """Each form of the model in bfloat16 against the plain restatement in float64: loss, gradients, and first steps.
+
+    only, leave: a form's name.
+    """
     import torch
 
     from .gpt import GPT
@@ -69,6 +76,8 @@ def parity(device: "torch.device", steps: int = 3) -> Found:
     wanted += [float(plain.step(x, y, 1.0, config.muon_momentum)) for _ in range(steps)]
     rows = []
     for name, make in forms(config).items():
+        if name == leave or (only and name != only):
+            continue
         try:
             model = make().to(device)
             model.load_state_dict(start)
@@ -88,7 +97,7 @@ def parity(device: "torch.device", steps: int = 3) -> Found:
             apart = [abs(found - right) for found, right in zip(losses, wanted, strict=True)]
             rows.append({"form": name, "loss": apart[0], "later": apart[-1]})
             rows[-1] |= {"mean": sum(far) / len(far), "worst": max(far), "fell": losses[0] - losses[-1]}
-        except (RuntimeError, ImportError) as error:
+        except Exception as error:  # a compiler's own kinds as well
             rows.append({"form": name, "why": short(error)})
     columns = [
         Column("form"),
@@ -101,7 +110,7 @@ def parity(device: "torch.device", steps: int = 3) -> Found:
     ]
     columns += [Column("fell", "the loss fell by", "nats", ".3f"), Column("why", "not done")]
     title = "Against float64 in bfloat16 (relative distances, equal weights and text)"
-    return [Table("parity", title, columns, rows)], []
+    return [Table("parity-triton" if only else "parity", title, columns, rows)], []
 
 
 def forms(config: RunConfig) -> dict[str, Callable[[], Any]]:
@@ -151,14 +160,20 @@ def attention(device: "torch.device", config: RunConfig, clock: "DeviceClock") -
     return [Table("attention", f"Attention, {shape}", columns, table)], [f"Chosen: {choice.name}."]
 
 
-def step(device: "torch.device", config: RunConfig, steps: int, clock: "DeviceClock") -> Found:
+def step(
+    device: "torch.device",
+    config: RunConfig,
+    steps: int,
+    clock: "DeviceClock",
+    ways: tuple[str, ...] = ("off", "compiled", "triton"),
+) -> Found:
     """A step of ours, by libraries and by kernels, against the published one compiled in bfloat16."""
     import torch
 
     from .bench import PARTS, Ours, compare
 
     rows, notes = [], []
-    for kernels in ("off", "compiled", "triton"):
+    for kernels in ways:
         own = replace(config, kernels=kernels)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
@@ -170,27 +185,28 @@ def step(device: "torch.device", config: RunConfig, steps: int, clock: "DeviceCl
             x, y = batch[:, :-1].contiguous().to(device), batch[:, 1:].contiguous().to(device)
             sustained = clock.sustained(lambda side=side, x=x, y=y: (side.gradient(x, y), side.move()))  # type: ignore[misc]
             memory = torch.cuda.max_memory_allocated() / MIB if device.type == "cuda" else float("nan")
+            notes.append(f"kernels {kernels}: {sustained:.2f} ms a step without a pause, {memory:,.0f} MiB at most.")
+            del side
             found = compare(own, device, torch.bfloat16, steps, "compiled-bfloat16")
-        except (ModelError, RuntimeError, ImportError) as error:
+        except Exception as error:  # a compiler's own kinds as well
             notes.append(f"kernels {kernels}: not done: {short(error)}")
             continue
         for part in PARTS:
             seconds = {name: 1000 * found["seconds"][name][part] for name in ("ours", "baseline")}
             rows.append({"kernels": kernels, "part": part, **seconds, "ratio": found["ratio"][part]})
         notes.append(
-            f"kernels {kernels}: {sustained:.2f} ms a step without a pause, {memory:,.0f} MiB at most; "
-            f"{found['utilisation']['ours']:.1%} of the fastest matrix product "
+            f"kernels {kernels}: {found['utilisation']['ours']:.1%} of the fastest matrix product "
             f"({found['matmul_ceiling_gflops']['ours'] / 1000:,.0f} TFLOP/s), the baseline "
             f"{found['utilisation']['baseline']:.1%}; {found['step_gflop'] / 1000:.2f} TFLOP a step."
         )
     columns = [Column("kernels"), Column("part"), Column("ours", "ours", "ms", ",.2f")]
     columns += [Column("baseline", "baseline", "ms", ",.2f"), Column("ratio", "", "", ".2f")]
     title = f"A step of {config.train_batch_tokens:,} tokens against the published one, compiled in bfloat16"
-    return [Table("step", title, columns, rows)], notes
+    return [Table("-".join(("step", *ways)), title, columns, rows)], notes
 
 
 def training(shards: Path | None, seconds: float) -> Found:
-    """A run of the baseline by its own script, the numbers of its log's last lines."""
+    """A run of the baseline by its own script, the lines of its log that hold numbers, as far as it came."""
     if shards is None or seconds <= 0:
         return [], ["No training: give --shards and --seconds."]
     from .checkpoint_words import finished_words
@@ -202,42 +218,94 @@ def training(shards: Path | None, seconds: float) -> Found:
     with tempfile.TemporaryDirectory(prefix="pglab-gpu-") as folder:
         run = Path(folder) / "run"
         values = {"data_path": str(shards.resolve()), "max_wallclock_seconds": seconds, "kernels": "triton"}
+        values["tokenizer_path"] = str(Path(RunConfig().tokenizer_path).resolve())
         config = with_values(RunConfig(), values, "bench gpu")
         begin = time.monotonic()
-        launch(config, RECIPES / "baseline.toml", run, 1, lines.append)
-        said = finished_words(run / "checkpoint", config)
-    last = [line for line in lines if line.startswith(("attention:", "step:", "stopping", "peak", "final_"))][-8:]
-    scores = [] if said is None else list(said["scores"].values())
-    words = [f"Trained {seconds:g} s, {time.monotonic() - begin:.0f} s with start and scores; {len(scores)} scores."]
-    return [Table("log", "The log's last words", [Column("line")], [{"line": line} for line in last])], words
+        try:
+            launch(config, RECIPES / "baseline.toml", run, 1, lines.append)
+            said = finished_words(run / "checkpoint", config)
+            scores = [] if said is None else list(said["scores"].values())
+            words = (
+                f"Trained {seconds:g} s, {time.monotonic() - begin:.0f} s with start and scores; {len(scores)} scores."
+            )
+        except Exception as error:  # its lines until then are wanted all the same
+            words = f"The training failed: {short(error)}"
+    last = [line for line in lines if line.startswith(("attention:", "step:", "stopping", "peak", "final_"))]
+    last = [line for line in last if not line.startswith(EARLY)][-40:]
+    return [Table("log", "The log's lines", [Column("line")], [{"line": line} for line in last])], [words]
 
 
-def short(error: BaseException) -> str:
-    """The first line of what went wrong."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+EARLY = tuple(f"step:{n}/" for n in range(2, 11))  # steps that say little
 
 
-def gather_parts(parts: dict[str, Callable[[], Found]]) -> Report:
-    """All parts in one report; one that fails is a note."""
+def gather_parts(parts: dict[str, Callable[[], Found]], tell: Callable[[Report], object] = lambda page: None) -> Report:
+    """All parts in one report; one that fails is a note. `tell` hears of the page after each part."""
     tables: list[Table] = []
     sentences, notes = [], []
+    report = Report("What a GPU measured", [])
     for name, part in parts.items():
         begin = time.monotonic()
         try:
             made, said = part()
-        except Exception as error:  # whatever a driver or a compiler says, the other parts are still wanted
-            notes.append(f"{name}: not done: {short(error)}")
-            continue
-        tables += made
-        sentences += said
-        notes.append(f"{name}: {time.monotonic() - begin:.0f} s.")
-    return Report("What a GPU measured", sentences, tables, [], notes)
+        except Exception as error:  # the other parts are still wanted
+            notes.append(f"{name}: not done: {error if isinstance(error, ModelError) else short(error)}")
+        else:
+            tables += made
+            sentences += said
+            notes.append(f"{name}: {time.monotonic() - begin:.0f} s.")
+        report = Report("What a GPU measured", list(sentences), list(tables), [], list(notes))
+        tell(report)
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command was given."""
+
+    shards: Path | None
+    seconds: float
+    steps: int
+    tokens: int
+
+
+LIMITS = {"machine": 120, "parity": 420, "parity-triton": 180, "attention": 240, "kernels": 420}  # seconds
+LIMITS |= {"step-off": 480, "step-compiled": 480, "step-triton": 480, "training": 600}
+
+
+def one_part(name: str, wishes: Wishes) -> Found:
+    """A part by its name, on this process's GPU."""
+    device = wants_gpu("bench gpu")
+    from .cuda_clock import DeviceClock, sweeping_clock
+
+    config = replace(RunConfig(), train_batch_tokens=wishes.tokens, micro_batches=1)
+    if name == "machine":
+        return machine(device)
+    if name == "parity":
+        return parity(device, leave="by kernels")
+    if name == "parity-triton":
+        return parity(device, only="by kernels")
+    if name == "attention":
+        return attention(device, config, sweeping_clock(device))
+    if name == "kernels":
+        table, said = measure_kernels(config, wishes.tokens, device)
+        return [table], [said]
+    if name.startswith("step-"):
+        return step(device, config, wishes.steps, DeviceClock(rounds=20), (name.removeprefix("step-"),))
+    return training(wishes.shards, wishes.seconds)
 
 
 def bench(
-    *, shards: Path | None = None, seconds: float = 240.0, steps: int = 20, tokens: int = 65_536, ways: Ways = Ways()
+    *,
+    shards: Path | None = None,
+    seconds: float = 240.0,
+    steps: int = 20,
+    tokens: int = 65_536,
+    part: Annotated[list[str] | None, Parameter(negative=())] = None,
+    ways: Ways = Ways(),
 ) -> int:
     """Parity, attention, kernels, steps against the baseline, and a short training, on one GPU, as one page.
+
+    Each part has a process of its own, and the files of --out are written again after each.
 
     Parameters
     ----------
@@ -249,26 +317,26 @@ def bench(
         Steps of each side; the median is reported.
     tokens
         Of a batch, a multiple of 1,024; a step of eight GPUs has 65,536 on each.
+    part
+        Only parts that begin so: machine, parity, parity-triton, attention, kernels, step-off, step-compiled,
+        step-triton, training; may be repeated.
     """
-    device = wants_gpu("bench gpu")
-    from .cuda_clock import DeviceClock, sweeping_clock
-
+    wants_gpu("bench gpu")
     if steps < 1 or tokens < 1 or tokens % RunConfig().train_seq_len:
         raise ModelError(f"--steps {steps} --tokens {tokens}; wanted at least 1, and a multiple of 1,024.")
-    config = replace(RunConfig(), train_batch_tokens=tokens, micro_batches=1)
+    chosen = [name for name in LIMITS if not part or name.startswith(tuple(part))]
+    if not chosen or "" in (part or ()):
+        raise ModelError(f"no part begins with {(part or [''])[0]!r:.40}; there are {', '.join(LIMITS)}.")
+    if shards is not None:
+        check_shards(shards, RunConfig().vocab_size)
+    wishes = Wishes(shards, seconds, steps, tokens)
 
-    def kernels() -> Found:
-        table, said = measure_kernels(config, tokens, device)
-        return [table], [said]
+    def run(name: str) -> Callable[[], Found]:
+        more = seconds if name == "training" else 0.0
+        return lambda: apart(one_part, name, wishes, seconds=LIMITS[name] + more)
 
-    report = gather_parts(
-        {
-            "machine": lambda: machine(device),
-            "parity": lambda: parity(device),
-            "attention": lambda: attention(device, config, sweeping_clock(device)),
-            "kernels": kernels,
-            "step": lambda: step(device, config, steps, DeviceClock(rounds=20)),
-            "training": lambda: training(shards, seconds),
-        }
-    )
-    return show(report, ways)
+    def tell(page: Report) -> None:
+        for place in ways.out:
+            write_report(page, place)
+
+    return show(gather_parts({name: run(name) for name in chosen}, tell), ways)

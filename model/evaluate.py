@@ -22,6 +22,7 @@ from .config import RunConfig
 from .data import check_manifest, read_sidecar, read_split
 from .errors import ModelError
 from .gpt import GPT
+from .spelling import check_spelling
 
 SAME_TOKENIZER = 0.7  # measured: 0.99 to 1 where table and shards belong together, 0.41 to 0.44 where not
 
@@ -114,6 +115,8 @@ def read_validation(config: RunConfig) -> ValidationText:
     check_manifest(folder, config.vocab_size)
     own, space, boundary = token_table(config)
     tokens = read_split(folder, "val", config.vocab_size)
+    if not (folder / "token_table.npz").exists():
+        check_spelling(Path(config.tokenizer_path), tokens)
     if tokens.size <= config.train_seq_len:
         raise ModelError(
             f"{folder}: the validation split has {tokens.size:,} tokens, too few for one sequence of "

@@ -12,7 +12,11 @@ import numpy as np
 from .data import BOS
 from .errors import ModelError
 
-READ, LEAST, ENOUGH = 65_536, 4, 0.5  # tokens read; documents wanted for a judgement; part that has to come back
+SPELT_TOKENS, SPELT_DOCUMENTS, SPELT_ALIKE = (
+    65_536,
+    4,
+    0.5,
+)  # tokens read; documents wanted for a judgement; part that has to come back
 
 
 def check_spelling(place: Path, tokens: np.ndarray) -> None:
@@ -20,10 +24,10 @@ def check_spelling(place: Path, tokens: np.ndarray) -> None:
     from sentencepiece import SentencePieceProcessor
 
     pieces = SentencePieceProcessor(model_file=str(place))
-    begins = np.flatnonzero(tokens[:READ] == BOS)
+    begins = np.flatnonzero(tokens[:SPELT_TOKENS] == BOS)
     documents = [tokens[a + 1 : b].tolist() for a, b in pairwise(begins) if b > a + 1]
     same = sum(pieces.encode(pieces.decode(document)) == document for document in documents)
-    if len(documents) >= LEAST and same < ENOUGH * len(documents):
+    if len(documents) >= SPELT_DOCUMENTS and same < SPELT_ALIKE * len(documents):
         raise ModelError(
             f"{place}: cuts {same} of the first {len(documents)} documents of the shards into the tokens that stand "
             "there; wanted nearly all. It is another vocabulary than the shards'; set tokenizer_path."

@@ -1,7 +1,11 @@
 """The GPU's benches, as far as they can be held without one: bytes, arithmetic, refusals, a page that always ends."""
 
+import math
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +13,12 @@ import torch
 
 import model.cuda_bench as cuda_bench
 import model.cuda_report as cuda_report
+from model.apart import apart
 from model.config import RunConfig
 from model.cuda_clock import DeviceClock
 from model.cuda_plain import PlainOps
 from model.errors import ModelError
+from pglab_report import Ways
 
 CPU = torch.device("cpu")
 TINY = RunConfig(
@@ -67,8 +73,20 @@ def test_a_kernel_that_is_wrong_is_not_timed() -> None:
             return PlainOps.head(logits.clone(), targets, cap, part)  # the loss is right, the gradient is not left
 
     cases = [case for case in cuda_bench.passes(TINY, 32, CPU, torch.float32) if case.method == "head"]
-    with pytest.raises(ModelError, match="the kernel head is"):
-        cuda_bench.kernel_rows(cases, {"kernel": Wrong, "plain": PlainOps}, Fixed(), lambda run: run, 1.0)
+    cases += [case for case in cuda_bench.passes(TINY, 32, CPU, torch.float32) if case.method == "add"]
+    head, add = cuda_bench.kernel_rows(cases, {"kernel": Wrong, "plain": PlainOps}, Fixed(), lambda run: run, 1.0)
+    assert head["why"] == "wrong: far from plain PyTorch"
+    assert "kernel" not in head
+    assert add["kernel"] == 0.5  # the next one is measured all the same
+
+
+def test_a_compiler_that_fails_leaves_the_kernel_its_time() -> None:
+    def fail(run: Callable[..., Any]) -> Callable[..., Any]:
+        raise KeyError("no gcc")
+
+    ways = {"kernel": PlainOps, "plain": PlainOps}
+    (row,) = cuda_bench.kernel_rows(cuda_bench.passes(TINY, 32, CPU, torch.float32)[:1], ways, Fixed(), fail, 1.0)
+    assert row["why"] == "KeyError: 'no gcc'"
 
 
 @pytest.mark.parametrize("bench", [cuda_bench.bench, cuda_report.bench])
@@ -88,6 +106,57 @@ def test_a_part_that_fails_is_a_note_and_the_page_goes_on() -> None:
     assert report.sentences == ["All well."]
     assert report.notes[0] == "one: not done: RuntimeError: CUDA error: out of luck"
     assert report.notes[1].startswith("two: ")
+
+
+def test_work_apart_gives_its_result_or_says_how_it_ended() -> None:
+    assert apart(math.sqrt, 4.0, seconds=60) == 2.0
+    with pytest.raises(ModelError, match=r"ValueError: (math domain|expected a nonneg)"):
+        apart(math.sqrt, -1.0, seconds=60)
+    with pytest.raises(ModelError, match="its process died with status 3"):
+        apart(os._exit, 3, seconds=60)
+    with pytest.raises(ModelError, match="not over after 1 s, so it was ended"):
+        apart(time.sleep, 600, seconds=1)
+
+
+def test_the_page_is_written_after_each_part_and_only_some_may_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, float, str]] = []
+    page = tmp_path / "gpu.md"
+
+    def fake(work: Callable[..., Any], name: str, wishes: Any, seconds: float) -> Any:
+        seen.append((name, seconds, page.read_text() if page.exists() else ""))
+        if name == "parity":
+            raise ModelError("its process died with status -11.")
+        return [], [f"{name} says so."]
+
+    monkeypatch.setattr(cuda_report, "wants_gpu", lambda what: CPU)
+    monkeypatch.setattr(cuda_report, "apart", fake)
+    ways = Ways(out=(page,), quiet=True)
+    assert cuda_report.bench(part=["parity", "training"], seconds=30.0, ways=ways) == 0
+    assert [name for name, _, _ in seen] == ["parity", "parity-triton", "training"]
+    assert seen[2][1] == cuda_report.LIMITS["training"] + 30
+    assert "died with status -11" in seen[1][2]
+    assert "parity-triton says so" in seen[2][2]
+    assert "training says so" in page.read_text()
+    for wrong in (["stpe"], [""]):
+        with pytest.raises(ModelError, match="no part begins with"):
+            cuda_report.bench(part=wrong)
+
+
+def test_each_part_has_its_name_and_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_report, "wants_gpu", lambda what: CPU)
+    called: list[Any] = []
+    for name in ("machine", "parity", "attention", "step", "training"):
+        monkeypatch.setattr(cuda_report, name, lambda *given, name=name, **more: called.append((name, more)))
+    monkeypatch.setattr(cuda_report, "measure_kernels", lambda *given: (None, ""))
+    monkeypatch.setattr("model.cuda_clock.sweeping_clock", lambda device: None)
+    for name in cuda_report.LIMITS:
+        cuda_report.one_part(name, cuda_report.Wishes(None, 1.0, 1, 1024))
+    assert [name for name, _ in called] == [
+        "machine", "parity", "parity", "attention", "step", "step", "step", "training",
+    ]  # fmt: skip
+    assert called[1:3] == [("parity", {"leave": "by kernels"}), ("parity", {"only": "by kernels"})]
 
 
 def test_parity_finds_every_form_near_and_a_broken_one_far(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,9 +212,11 @@ def test_attention_and_step_make_their_tables(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(bench, "compare", compare)
     (table,), notes = cuda_report.step(CPU, TINY, 2, Fixed())
     assert [(row["kernels"], row["ratio"]) for row in table.rows] == [("off", 2.0)] * len(PARTS)
-    assert notes[0].startswith("kernels off: 0.50 ms a step")
-    assert notes[1] == "kernels compiled: not done: ModelError: no kernels here."
-    assert notes[2] == "kernels triton: not done: ModelError: no kernels here."
+    assert notes[0].startswith("kernels off: 0.50 ms a step without a pause")
+    assert notes[1].startswith("kernels off: 20.0% of the fastest matrix product")
+    assert notes[2].startswith("kernels compiled: 0.50 ms a step")  # what was measured before the failure stays
+    assert notes[3] == "kernels compiled: not done: ModelError: no kernels here."
+    assert notes[5] == "kernels triton: not done: ModelError: no kernels here."
 
 
 def test_the_machine_says_which_epsilon_its_norm_adds() -> None:

@@ -3,10 +3,13 @@
 Here its passes over memory are PyTorch's; the kernels that take their place are held to them in test_model_kernels.py.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 import model.cuda_head as cuda_head
+from model.config import RunConfig
 from model.cuda_choice import by_heads
 from model.cuda_compiled import CompiledOps
 from model.cuda_gpt import CudaGPT
@@ -100,3 +103,24 @@ def test_every_pass_is_compiled_and_by_its_own_name(monkeypatch: pytest.MonkeyPa
     assert passes == set(vars(compiled))
     for name in passes:
         assert getattr(compiled, name) == (getattr(PlainOps, name), {"dynamic": False, "backend": "eager"})
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("name", ["heads with extras", "parallel blocks"])
+def test_compiled_passes_take_what_the_block_hands_them_on_any_thread(name: str) -> None:
+    """On a GPU the backward pass runs on a thread of its own, and compiles there; "eager" traces all the same."""
+    torch._dynamo.reset()
+    found = []
+    for ops in (PlainOps(), CompiledOps("eager")):
+        torch.manual_seed(1)
+        model = CudaGPT(RunConfig(**SHAPES[name]), ops)
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(0.02 * torch.randn_like(p))
+        tokens = torch.randint(0, 37, (2, 9), generator=torch.Generator().manual_seed(2))
+        loss = model(tokens[:, :-1], tokens[:, 1:])
+        with ThreadPoolExecutor(1) as other:
+            other.submit(loss.backward).result()
+        found.append([loss.detach(), *(p.grad for p in model.parameters())])
+    assert all(torch.allclose(a, b) for a, b in zip(*found, strict=True))
