@@ -36,6 +36,7 @@ def write_site(paths: list[Path], out: Path) -> tuple[int, int]:
     found = rank(paths)
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".site-", dir=out.parent))
+    old = aside.with_name(f"{aside.name}-old")
     try:
         names = page_names([row for row, _, _ in found])
         css = (HOME / "report.css").read_text("utf-8")
@@ -50,11 +51,14 @@ def write_site(paths: list[Path], out: Path) -> tuple[int, int]:
                 os.fsync(file.fileno())
         aside.chmod(0o755)
         if out.exists():
-            shutil.rmtree(out)
+            out.replace(old)
         aside.replace(out)
     except BaseException:
+        if old.exists():
+            old.replace(out)
         shutil.rmtree(aside, ignore_errors=True)
         raise
+    shutil.rmtree(old, ignore_errors=True)
     return len(pages), sum(item.stat().st_size for item in out.iterdir())
 
 

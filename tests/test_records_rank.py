@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +155,21 @@ def test_sorting_and_filtering_in_a_real_browser(shelf, tmp_path):
         assert told["down"] == days[::-1]
         assert told["one"] == ["2026-03-19"]
         assert told["wide"], "the page scrolls sideways"
+
+
+def test_a_site_that_cannot_take_its_place_leaves_the_old_one(shelf, tmp_path, monkeypatch):
+    out = tmp_path / "site"
+    write_site([shelf], out)
+    before = (out / "index.html").read_bytes()
+    real = Path.replace
+
+    def full(self, target):
+        if target == out and not self.name.endswith("-old"):
+            raise OSError("no room")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no room"):
+        write_site([shelf], out)
+    assert (out / "index.html").read_bytes() == before
+    assert not list(tmp_path.glob(".site-*"))
