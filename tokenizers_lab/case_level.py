@@ -14,9 +14,8 @@ from .byte_level import Form
 from .byte_level_file import added_tokens, bpe_model, framed, written
 from .case_tokenizer import ALPHABET, WORDS, CaseTokenizer, Folded, visible
 from .errors import VocabError
-from .tokenizer import SPECIAL_NAMES
+from .tokenizer import SMALLEST, SPECIAL_NAMES, check_size
 
-SMALLEST = 256 + len(SPECIAL_NAMES)
 FORMAT = "pglab-case-level-1"
 OPTIONS: dict[str, Any] = {"split": "gpt2-bytes-1", "signs": "0xFF title, 0xFE caps, 0xFD next"}
 
@@ -28,8 +27,7 @@ def train(texts: Iterable[str], size: int) -> bytes:
 
 def learn(spelt: Iterable[str], size: int, words: dict[str, Any] = WORDS) -> list[list[str]]:
     """The merges of a vocabulary of `size` ids from spelt texts; words: its pre-tokenizer. Raises VocabError."""
-    if not SMALLEST <= size <= 1 << 16:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     trainer = trainers.BpeTrainer(
         vocab_size=size - len(SPECIAL_NAMES), initial_alphabet=ALPHABET, special_tokens=[], show_progress=False
     )
@@ -46,8 +44,7 @@ def learn(spelt: Iterable[str], size: int, words: dict[str, Any] = WORDS) -> lis
 
 def cut(data: bytes, size: int) -> bytes:
     """The file that `train` makes of the same text at a smaller `size`. Raises VocabError for less than the bytes."""
-    if size < SMALLEST:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     return _to_file(json.loads(data)["merges"][: size - SMALLEST])
 
 

@@ -18,8 +18,8 @@ from .byte_level import Form
 from .case_bytes import NEXT, fold, original_ends
 from .case_bytes import SPACE as BLANK
 from .case_tokenizer import CHARACTERS, CaseTokenizer, Folded, unwrapped, wrapped
-from .errors import VocabError
 from .text_cut import CUT
+from .tokenizer import SMALLEST, check_size
 
 KIND = "bpe_split_case"
 BLANKS: dict[str, Any] = {"type": "Split", "pattern": {"String": " "}, "behavior": "Removed", "invert": False}
@@ -63,10 +63,9 @@ def train(texts: Iterable[str], size: int, split: str = "digits") -> bytes:
 
 def cut(data: bytes, size: int) -> bytes:
     """The file that `train` makes of the same text at a smaller `size`. Raises VocabError for less than the bytes."""
-    if size < case_level.SMALLEST:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     content = json.loads(data)
-    return _to_file(content["split"], content["tokenizer"]["model"]["merges"][: size - case_level.SMALLEST])
+    return _to_file(content["split"], content["tokenizer"]["model"]["merges"][: size - SMALLEST])
 
 
 def _to_file(pattern: str, merges: list[list[str]]) -> bytes:

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from .byte_table import ByteTable
+from .errors import VocabError
 
 Lossless = Literal["exact", "normalised", "lossy"]
 # exact: every document comes back. normalised: equal up to NFKC, white space and invisible characters (SentencePiece
@@ -24,6 +25,14 @@ LEVELS: tuple[Lossless, ...] = ("exact", "normalised", "lossy")  # from best to 
 
 PAD, BOS, EOS, UNK = range(4)
 SPECIAL_NAMES = ("<pad >", "<bos >", "<eos >", "<unk >")  # a space: no token made from a GPT-2 alphabet contains one
+
+SMALLEST, LARGEST = 256 + len(SPECIAL_NAMES), 1 << 16  # ids of a vocabulary in which every byte is a token
+
+
+def check_size(size: int) -> None:
+    """Raises VocabError for a number of ids that no vocabulary over bytes can have in a shard."""
+    if not SMALLEST <= size <= LARGEST:
+        raise VocabError(f"--size {size:,}: a byte-level vocabulary has {SMALLEST} to {LARGEST:,} ids.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

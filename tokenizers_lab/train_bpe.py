@@ -11,11 +11,9 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from .byte_level_file import byte_alphabet, to_file
-from .errors import VocabError
-from .tokenizer import SPECIAL_NAMES
+from .tokenizer import SMALLEST, check_size
 from .train_fast import fast_merges
 
-SMALLEST = 256 + len(SPECIAL_NAMES)
 OPTIONS: dict[str, Any] = {"split": "gpt2", "ids": "pad bos eos unk, 256 bytes, merges in order"}
 
 
@@ -24,8 +22,7 @@ def train(texts: Iterable[str], size: int, fast: bool = True) -> bytes:
 
     Raises VocabError when the text has fewer pairs to merge.
     """
-    if not SMALLEST <= size <= 1 << 16:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     whole = list(texts)
     merges = fast_merges(whole, size - SMALLEST, reference_merges) if fast else None
     return to_file(reference_merges(whole, size - SMALLEST) if merges is None else merges, size)
@@ -44,7 +41,6 @@ def reference_merges(texts: list[str], merges: int) -> list[tuple[str, str]]:
 
 def cut(data: bytes, size: int) -> bytes:
     """The file that `train` makes of the same text at a smaller `size`. Raises VocabError for less than the bytes."""
-    if size < SMALLEST:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     merges = json.loads(data)["model"]["merges"][: size - SMALLEST]
     return to_file([(left, right) for left, right in merges], size)

@@ -20,9 +20,8 @@ from .byte_level import ByteLevelTokenizer, Form
 from .byte_level_file import bpe_model, byte_alphabet, framed, written
 from .errors import VocabError
 from .text_cut import CUT
-from .tokenizer import SPECIAL_NAMES
+from .tokenizer import SMALLEST, SPECIAL_NAMES, check_size
 
-SMALLEST = 256 + len(SPECIAL_NAMES)
 SPLITS = {
     **tiktoken_ranks.SPLITS,
     "digits": tiktoken_ranks.SPLITS["cl100k"].replace(r"\p{N}{1,3}", r"\p{N}"),  # each digit a word of its own
@@ -46,8 +45,7 @@ def options(split: str = "digits") -> dict[str, Any]:
 
 def train(texts: Iterable[str], size: int, split: str = "digits") -> bytes:
     """A tokenizer.json of `size` ids, 260 at least. Raises VocabError when the text has fewer pairs to merge."""
-    if not SMALLEST <= size <= 1 << 16:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     pattern = options(split)["split"]
     engine = tokenizers.Tokenizer(models.BPE())
     words = pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated")
@@ -63,8 +61,7 @@ def train(texts: Iterable[str], size: int, split: str = "digits") -> bytes:
 
 def cut(data: bytes, size: int) -> bytes:
     """The file that `train` makes of the same text at a smaller `size`. Raises VocabError for less than the bytes."""
-    if size < SMALLEST:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     content = json.loads(data)
     return _to_file(content["model"]["merges"][: size - SMALLEST], _pattern(content), size)
 

@@ -23,7 +23,7 @@ from . import train_bpe
 from .byte_level import ByteLevelTokenizer, Form
 from .byte_level_file import bpe_model, byte_alphabet, framed, written
 from .errors import VocabError
-from .tokenizer import SPECIAL_NAMES, Tokenizer
+from .tokenizer import SMALLEST, SPECIAL_NAMES, Tokenizer, check_size
 
 Merges = list[tuple[str, str]]
 SHARE = 0.75  # of the ids belong to the first stage
@@ -51,9 +51,8 @@ def train(texts: Iterable[str], size: int) -> bytes:
 
 def first_stage(size: int) -> int:
     """The ids of the first stage. Raises VocabError for a size that cannot be."""
-    if not train_bpe.SMALLEST <= size <= 1 << 16:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
-    return min(max(train_bpe.SMALLEST, int(size * SHARE)), size)
+    check_size(size)
+    return min(max(SMALLEST, int(size * SHARE)), size)
 
 
 def joined(merges: Merges, size: int, first: Tokenizer, texts: list[str], sentence: str) -> Merges:

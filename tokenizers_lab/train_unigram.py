@@ -19,10 +19,9 @@ from tokenizers import pre_tokenizers
 from .byte_level import ByteLevelTokenizer, Form
 from .byte_level_file import byte_alphabet, framed, written
 from .errors import VocabError
-from .tokenizer import SPECIAL_NAMES
+from .tokenizer import SMALLEST, SPECIAL_NAMES, check_size
 from .train_spm import reason
 
-SMALLEST = 256 + len(SPECIAL_NAMES)
 LONGEST_WORD = 1024  # characters of a word that are learnt from at once; a piece has at most 16
 OPTIONS: dict[str, Any] = {
     "split": "gpt2",
@@ -52,8 +51,7 @@ def train(texts: Iterable[str], size: int) -> bytes:
 
 def learn(count: Callable[[], list[tuple[str, int]]], size: int) -> list[tuple[str, float]]:
     """The pieces of a vocabulary of `size` ids from counted words, the 256 bytes first. Raises VocabError."""
-    if not SMALLEST <= size <= 1 << 16:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
+    check_size(size)
     words = count()
     unseen = set(byte_alphabet()).difference(*(word for word, _ in words))
     scores = _learn(words, size - len(SPECIAL_NAMES) - len(unseen)) if words else {}

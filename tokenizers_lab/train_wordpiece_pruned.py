@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import train_bpe, train_wordpiece
-from .errors import VocabError
-from .tokenizer import SPECIAL_NAMES, Tokenizer
+from .tokenizer import SMALLEST, SPECIAL_NAMES, Tokenizer, check_size
 from .train_wordpiece import open_tokenizer, to_file
 
 __all__ = ["OPTIONS", "open_tokenizer", "train"]
@@ -33,9 +32,8 @@ def train(texts: Iterable[str], size: int) -> bytes:
 
 def too_many(size: int) -> int:
     """The ids to learn for `size` of them to be kept. Raises VocabError for a size that cannot be."""
-    if not train_bpe.SMALLEST <= size <= 1 << 16:
-        raise VocabError(f"--size {size:,}: a byte-level vocabulary has 260 to 65,536 ids.")
-    return min(size + (size - train_bpe.SMALLEST) * MORE // 100, 1 << 16)
+    check_size(size)
+    return min(size + (size - SMALLEST) * MORE // 100, 1 << 16)
 
 
 def kept(tokens: list[str], tokenizer: Tokenizer, whole: list[str], size: int) -> list[str]:
