@@ -180,13 +180,13 @@ def measure(
                     one.iterations * one.train_batch_tokens,
                     len(places) * seeds * one.iterations * one.train_batch_tokens,
                 )
-            key = key_of("ratio", config, asdict(base))
+            key = key_of("ratio", config, key_of("base", base))
             if words and key not in work:
                 work.add(key, ratio=step_ratio(base, config, TURNS))
     own = rows.pop("")
     made = [{"change": words, **compared(own, found)} for words, found in rows.items()]
     for row in made:
-        row["ratio"] = work.known[key_of("ratio", configs[row["change"]], asdict(base))]["ratio"]
+        row["ratio"] = work.known[key_of("ratio", configs[row["change"]], key_of("base", base))]["ratio"]
     return made, own
 
 

@@ -124,6 +124,11 @@ class RunConfig:
             raise ModelError("logit_softcap is 0; wanted a number above it.")
         if self.vocab_size > 65_536:
             raise ModelError(f"vocab_size is {self.vocab_size:,}; tokens are uint16, so at most 65,536.")
+        if self.seed >= 1 << 63:
+            raise ModelError(f"seed is {self.seed}; wanted a number below 2 to the 63rd.")
+        for name in ("beta1", "beta2", "muon_momentum", "muon_momentum_warmup_start"):
+            if getattr(self, name) >= 1:
+                raise ModelError(f"{name} is {getattr(self, name)}; wanted a number below 1.")
         for name in ("warmdown_frac", "ema_decay", "min_rate"):
             if getattr(self, name) > 1:
                 raise ModelError(f"{name} is {getattr(self, name)}; wanted a part between 0 and 1.")

@@ -7,6 +7,7 @@ request to stop) is shared before it is used, so that all ranks take the same st
 
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -88,7 +89,12 @@ def open_ranks(config: RunConfig, environment: Mapping[str, str]) -> Ranks:
             torch.set_num_threads(1)  # several spin while they wait, and share this machine's cores badly
         keep_to_a_core(local, world, environment)
     if world > 1:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=world)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        try:
+            dist.init_process_group(backend, rank=rank, world_size=world)
+        except (ValueError, RuntimeError) as error:
+            why = (str(error).splitlines() or [""])[0]
+            raise ModelError(f"{world} ranks cannot meet ({why:.120}); start them with torchrun.") from None
     dtype = products_dtype(config, device)
     ranks = Ranks(rank, world, device, dtype)
     if config.precision == "auto" and device.type == "cpu":  # all ranks must agree, so the slowest has the word
@@ -137,7 +143,7 @@ class StopRequest:
 
     def check(self) -> bool:
         """Whether to leave now."""
-        if self.watched and not self.asked:
+        if self.watched and not self.asked and sys.platform != "win32":  # where signal 0 would interrupt it
             try:
                 os.kill(self.watched, 0)
             except OSError:

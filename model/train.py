@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -315,13 +315,19 @@ def run_training(config: RunConfig, run: Path, ranks: Ranks, stop: StopRequest) 
     return 0
 
 
-def disk_full(error: Exception) -> str:
-    """What to do about a full disk; empty for any other error."""
-    if not isinstance(error, OSError) or error.errno != errno.ENOSPC:
-        return ""
-    return (
-        "no space is left on the disk; what was saved last stays. Make room and start again: the run goes on from it."
-    )
+def sentence_of(error: Exception) -> str:
+    """What went wrong, and what to do about it."""
+    if isinstance(error, torch.OutOfMemoryError):
+        why = str(error).partition(". ")[0]
+        return f"the GPU's memory is full ({why:.100}); set micro_batches higher, or train_batch_tokens lower."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return (
+            "no space is left on the disk; what was saved last stays. Make room and start again: the run goes on from "
+            "it."
+        )
+    if isinstance(error, OSError) and error.errno and error.filename:
+        return f"{error.filename}: {os.strerror(error.errno).lower()}."
+    return str(error)
 
 
 def main() -> None:
@@ -331,7 +337,8 @@ def main() -> None:
         sys.exit(0 if words[0] in ("-h", "--help") else 2)
     try:
         config = layered_config(RECIPE, os.environ)
-        stop = StopRequest(int(os.environ.get("PGLAB_WATCH", "0")))
+        watched = os.environ.get("PGLAB_WATCH", "")
+        stop = StopRequest(int(watched) if watched.isdecimal() else 0)
         ranks = open_ranks(config, os.environ)
         for sentence in [] if ranks.rank else near_names(os.environ):
             print(f"note: {sentence}", file=sys.stderr)
@@ -339,8 +346,9 @@ def main() -> None:
             status = run_training(config, Path(), ranks, stop)
         if ranks.world > 1:
             dist.destroy_process_group()
-    except (ModelError, CodecError, OSError) as error:
-        print(f"error: {disk_full(error) or error}", file=sys.stderr, flush=True)
+    except (ModelError, CodecError, OSError, torch.OutOfMemoryError) as error:
+        with suppress(OSError):  # stderr may lie on the same full disk
+            print(f"error: {sentence_of(error)}", file=sys.stderr, flush=True)
         status = 2
     sys.exit(status)
 

@@ -1,5 +1,6 @@
 """A whole tiny run: ends with its files, refuses what cannot work; its scores."""
 
+import errno
 import json
 import sys
 from dataclasses import replace
@@ -99,6 +100,9 @@ class _Silent:
         ({"codec": "fp16+zlib9", "qat_below": 0.5}, "no row-wise grid"),
         ({"eval_method": "ttt"}, "eval_method"),
         ({"codec": "int9-row+zlib9"}, "no quantiser"),
+        ({"seed": 1 << 63}, "seed is 9223372036854775808; wanted a number below"),
+        ({"beta2": 1.0}, "beta2 is 1.0; wanted a number below 1"),
+        ({"muon_momentum": 2.0}, "muon_momentum is 2.0; wanted a number below 1"),
     ],
 )
 def test_bad_input_is_one_sentence_before_any_work(tmp_path: Path, shards: Path, changes: Any, says: str) -> None:
@@ -159,6 +163,28 @@ def test_a_training_split_shorter_than_a_sequence(tmp_path: Path, shards: Path) 
 def test_cuda_asked_for_and_absent(shards: Path) -> None:
     with pytest.raises(ModelError, match="device is cuda, but this torch finds no GPU"):
         open_ranks(tiny_config(shards, device="cuda"), {})
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/nope.json"), "/nope.json: no such file or directory."),
+        (OSError(errno.ENOSPC, "No space left on device"), "no space is left on the disk; what was saved last stays."),
+        (OSError("of its own words"), "of its own words"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."),
+            "memory is full (CUDA out of memory);",
+        ),
+    ],
+)
+def test_an_error_of_the_machine_is_one_sentence(error: Exception, says: str) -> None:
+    assert says in train.sentence_of(error)
+    assert "\n" not in train.sentence_of(error)
+
+
+def test_ranks_without_torchrun_are_one_sentence(shards: Path) -> None:
+    with pytest.raises(ModelError, match=r"2 ranks cannot meet \(.*MASTER_ADDR.*\); start them with torchrun"):
+        open_ranks(tiny_config(shards), {"RANK": "0", "WORLD_SIZE": "2"})
 
 
 def test_ranks_that_do_not_divide(shards: Path) -> None:
