@@ -93,9 +93,7 @@ def bench_rows(
         for name in progress([n for n in work if n not in held], f"coders of {Path(weights.path).name}"):
             held[name] = work[name]()
             if keep and held[name]:
-                with keep.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps({"mark": mark, "quantizer": quantizer, "work": name, "row": held[name]}))
-                    stream.write("\n")
+                keep_row(keep, {"mark": mark, "quantizer": quantizer, "work": name, "row": held[name]})
     for coder in (*GENERAL_CODERS, *OWN_CODERS):  # not as it was when the row was kept
         recipe = parse_recipe(f"{'official' if quantizer == 'same' else quantizer}+{coder}")
         held[f"{quantizer}+{coder}"]["decoder"] = decoder_bytes(recipe.needs())
@@ -105,6 +103,14 @@ def bench_rows(
         row |= {"of_general": row["bytes"] / best, "of_official": row["bytes"] / held[OFFICIAL_ROW]["bytes"]}
         row["of_order0"] = row["bits"] / row["order0"] if row.get("bits") and row.get("order0") else None
     return rows
+
+
+def keep_row(keep: Path, row: dict[str, Any]) -> None:
+    """Add a line to the file of rows, behind the end of a line that a kill tore."""
+    with keep.open("ab+") as stream:
+        stream.seek(max(stream.tell() - 1, 0))
+        torn = stream.read() not in (b"", b"\n")
+        stream.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
 
 
 def kept_rows(keep: Path | None, mark: str, quantizer: str) -> dict[str, dict[str, Any]]:

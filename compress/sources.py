@@ -58,7 +58,10 @@ def read_any(path: str | Path, limit: int) -> Weights:
         head = stream.read(HEAD)
     start = head[:8]
     if start == MAGIC:
-        found = list(unpack_container(Path(path).read_bytes(), limit, array_decoders()))
+        try:
+            found = list(unpack_container(Path(path).read_bytes(), limit, array_decoders()))
+        except CodecError as error:  # of bytes; here they have a name
+            raise CodecError(f"{path}: {error}") from None
         tensors = {name: values for name, values, _ in found}
         return Weights(str(path), tensors, {n: d for n, _, d in found if d == "bfloat16"}, None)
     if start[:4] in (b"PK\3\4", b"PK\5\6"):

@@ -61,6 +61,8 @@ def say(found: list[dict[str, Any]]) -> str:
 
 def verify_file(path: Path, against: Path | None, tolerance: float) -> dict[str, Any]:
     """Decode a container; compare it with other weights. Raises CodecError when it cannot be decoded at all."""
+    if not tolerance >= 0:
+        raise CodecError(f"--tolerance {tolerance:g}: wanted a number of 0 or more.")
     with path.open("rb") as stream:
         if stream.read(8) != MAGIC:
             raise CodecError(f"{path}: not a .pgc container; wanted one that `pglab codec pack` wrote.")

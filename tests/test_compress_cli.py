@@ -55,10 +55,12 @@ def test_pack_verify_unpack(checkpoint: Path, tmp_path: Path, capsys) -> None:
     assert run(["codec", "verify", packed, str(checkpoint), "--tolerance", "1e-3"]) == 0
     assert run(["codec", "unpack", packed, back]) == 0
     assert run(["codec", "verify", packed, back]) == 0
+    assert run(["codec", "verify", packed, back, "--tolerance", "-1"]) == 2
+    assert run(["codec", "verify", packed, back, "--tolerance", "nan"]) == 2
     capsys.readouterr()
     Path(packed).write_bytes(Path(packed).read_bytes()[:-1])
     assert run(["codec", "verify", packed]) == 2
-    assert capsys.readouterr().err.startswith("error: the head declares")
+    assert capsys.readouterr().err.startswith(f"error: {packed}: the head declares")
 
 
 def test_fit_command(checkpoint: Path, tmp_path: Path, capsys) -> None:
@@ -69,8 +71,11 @@ def test_fit_command(checkpoint: Path, tmp_path: Path, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["sweep", "no.npz"], ["sweep", "SRC", "--recipe", "int6"], ["pack", "SRC", "x.pgc", "--recipe", "a+b"]]
-)
+    "words",
+    [
+        ["sweep", "no.npz"], ["sweep", "SRC", "--recipe", "int6"], ["pack", "SRC", "x.pgc", "--recipe", "a+b"],
+    ],
+)  # fmt: skip
 def test_mistakes_are_sentences(words: list[str], checkpoint: Path, capsys) -> None:
     assert run(["codec", *(str(checkpoint) if w == "SRC" else w for w in words)]) == 2
     assert capsys.readouterr().err.startswith("error: ")
@@ -166,6 +171,8 @@ def test_bench_sets_coders_and_installed_peers_side_by_side(
     assert run(command) == 0
     again = json.loads(capsys.readouterr().out)["checkpoints"][0]["rows"]
     assert [row["bytes"] for row in again] == [row["bytes"] for row in rows]
+    monkeypatch.setattr(bench, "measure_recipe", None)  # nor is what was added behind the torn line
+    assert run(command) == 0
 
 
 def test_bench_times_an_artifact_of_a_wanted_size(checkpoint: Path, capsys) -> None:
