@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Regex, pre_tokenizers
 
-from tokenizers_lab import fast_engine, word_table
+from tokenizers_lab import fast_engine, spm_file, train_spm, word_table
 from tokenizers_lab.builders import EVERY, open_vocabulary
 from tokenizers_lab.byte_counts import byte_lengths, sizes_of
 from tokenizers_lab.errors import VocabError
 from tokenizers_lab.fast_engine import HARD
 from tokenizers_lab.importers import IMPORTED
-from tokenizers_lab.word_rules import rules_of
+from tokenizers_lab.word_rules import LETTER, NUMBER, rules_of
+from tokenizers_lab.word_rules import WHITE as WHITE_KIND
 from tokenizers_lab.word_table import WordTable
 
 KINDS = ("bpe", "sp_bpe", "sp_bpe_lossless", "sp_bpe_caseops", "unigram", "wordpiece")
 WHITE = " \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u1680\u180e\u2000\u200a\u200b\u2028\u202f\u205f\u3000\ufeff"
 ODD = "\x00\x07\u2581\ue001\ue002\ue004\u0301\u064e\ufe8e\ufb01\u2026\xbd\uff21\uff0c\u1112\u1161"
-ODD += "\uac00\u4e2d\U0001f600\xad"
+ODD += "\uac00\u4e2d\U0001f600\xad\u207e\u2077\u1fc1\u2167\u09dc\ufffd"
 WORDS = (
     "the",
     "The",
@@ -66,7 +68,16 @@ def holds(table, texts):
 def test_any_text_gets_the_ids_and_bytes_of_the_reference(small_lab, kind, hostile):
     table = table_of(small_lab, kind)
     holds(table, [*hostile, *HARD, "", " ", "word"])
-    holds(table, [w + c + s + v for c in WHITE + ODD for w in ("a", "a ") for s in ("", " ", "\n ") for v in ("b", "")])
+    holds(
+        table,
+        [
+            w + c + s + v
+            for c in WHITE + ODD
+            for w in ("a", "a ", " ", "\n\n")
+            for s in ("", " ", "\n ")
+            for v in ("b", "")
+        ],
+    )
     given(batches)(lambda texts: holds(table, texts))()
     table.limit = 0  # from here on nothing new is kept
     given(batches)(lambda texts: holds(table, texts))()
@@ -110,6 +121,52 @@ def test_what_has_no_words_is_refused(small_lab):
     for kind in ("bytes", "superword", "sp_unigram", "sp_unigram_lossless"):
         _, tokenizer, _ = open_vocabulary(small_lab / "vocab" / kind)
         assert rules_of(getattr(tokenizer, "reference", tokenizer)) is None, kind
+
+
+def test_characters_are_of_the_kind_that_the_split_takes_them_for(small_lab):
+    rules = table_of(small_lab, "bpe").rules
+    certain = np.flatnonzero(rules.symbols == 0)
+    text = "".join(map(chr, certain.tolist()))
+    assert len(text) > 9000
+    for kind, pattern in ((LETTER, r"\p{L}"), (NUMBER, r"\p{N}"), (WHITE_KIND, r"\s")):
+        others = pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str(text)
+        left = {ord(c) for part, _ in others for c in part}
+        assert left == set(certain[rules.kinds[certain] != kind].tolist()), pattern
+
+
+def with_more(data, name, more):
+    """A `.model` whose piece `name` has more fields."""
+    at = data.index(b"\x0a" + bytes([len(name)]) + name + b"\x15") - 2
+    assert data[at] == 0x0A
+    end = at + 2 + data[at + 1]
+    return data[:at] + bytes([0x0A, data[at + 1] + len(more)]) + data[at + 2 : end] + more + data[end:]
+
+
+def test_pieces_that_merge_otherwise_are_refused(small_lab):
+    data = (small_lab / "vocab/sp_bpe/tokenizer.model").read_bytes()
+
+    def rules(data):
+        return rules_of(EVERY["sp_bpe"].open(data, "a model"))
+
+    assert rules(with_more(data, b"e", b"\x18\x01")) is not None
+    for more in (b"\x18\x05", b"\x18\x04", b"\x18\x84\x00", b"\x18\x04\x7a\x00"):
+        assert rules(with_more(data, b"e", more)) is None, more  # unused, cut at, and the same in other words
+    score = data.index(b"\x0a\x01e\x15") + 4
+    assert rules(data[:score] + b"\x00\x00\x80\x7f" + data[score + 4 :]) is None  # infinite
+    texts = ["some text that is here", "and more of it"] * 9
+    for preset, folds in ((train_spm.CHALLENGE, False), (train_spm.LOSSLESS, True)):
+        assert rules(train_spm.train(texts, 280, {**preset, "remove_extra_whitespaces": folds})) is None
+        assert rules(train_spm.train(texts, 280, {**preset, "remove_extra_whitespaces": not folds})) is not None
+
+
+def test_characters_beyond_twenty_bits_are_no_others(small_lab):
+    data = (small_lab / "vocab/sp_bpe_lossless/tokenizer.model").read_bytes()
+    at = spm_file._pieces(data)[0]
+    names = [(letter + chr(0x100000 + ord("\xe9"))).encode() for letter in "abcdef"]
+    more = b"".join(b"\x0a\x0c\x0a\x05" + name + b"\x15\x00\x00\x00\x00" for name in names)
+    reference = EVERY["sp_bpe_lossless"].open(data[:at] + more + data[at:], "a model")
+    table = WordTable(reference, rules_of(reference))
+    holds(table, [f"{chr(point)}\xe9" for point in range(0x61, 0x7B)])
 
 
 def test_it_stands_in_front_of_a_vocabulary(small_lab, monkeypatch, hostile):

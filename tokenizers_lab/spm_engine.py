@@ -38,7 +38,9 @@ class SentencePieceTokenizer:
         self.lossless = self.normaliser.lossless
         self.bos, self.unk = int(self._engine.bos_id()), int(self._engine.unk_id())
         engine, ids = self._engine, list(range(self.size))
-        self.silent = np.array(engine.is_control(ids)) | engine.is_unknown(ids) | engine.is_unused(ids)
+        unused = np.array(engine.is_unused(ids), bool)
+        self.unused = bool(unused.any())  # whether there are pieces that text is merged through, and never left as
+        self.silent = np.array(engine.is_control(ids)) | engine.is_unknown(ids) | unused
         self._byte = np.array(engine.is_byte(ids), bool)
         self.ordinary = ~self.silent & ~self._byte  # pieces that text is merged into, and user-defined symbols
         self.pieces: list[str] = engine.id_to_piece(ids)

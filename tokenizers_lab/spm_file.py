@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .errors import VocabError
 from .tokenizer import Lossless
 
-PIECE, TYPE = 1 << 3 | 2, 3 << 3  # keys: a field's number and how it is written
+PIECE, NAME, SCORE, TYPE = 1 << 3 | 2, 1 << 3 | 2, 2 << 3 | 5, 3 << 3  # keys: a field's number and how it is written
 USER_DEFINED = 4
 
 
@@ -26,7 +26,7 @@ class Normaliser:
     escapes_spaces: bool
     byte_fallback: bool
     merges: bool  # a BPE model
-    user_defined: tuple[int, ...]  # ids of the symbols that text is cut at; -1 for pieces where none should be
+    user_defined: tuple[int, ...]  # ids of the symbols that text is cut at; -1 for pieces where or as none should be
 
     @property
     def lossless(self) -> Lossless:
@@ -98,15 +98,22 @@ def read_normaliser(data: bytes, where: str) -> Normaliser:
 
 
 def _pieces(data: bytes) -> tuple[int, list[int]]:
-    """Where the pieces end that a model begins with, and the ids of user-defined symbols among them."""
+    """Where the pieces end that a model begins with, and the ids of user-defined symbols among them.
+
+    -1 stands for a piece that is written otherwise than as name, score and, where it is not an ordinary one, type.
+    """
     symbols: list[int] = []
     at = index = 0
     while at < len(data) and data[at] == PIECE:
-        size, at = _varint(data, at + 1)
-        at += size
+        size, begin = _varint(data, at + 1)
+        at = begin + size
         if at > len(data):
             raise ValueError("a field is cut off")
-        if data[at - 1] == USER_DEFINED and data[at - 2] == TYPE:
-            symbols.append(index)
+        length, name = _varint(data, begin + 1)
+        rest = at - name - length
+        if data[begin] != NAME or rest not in (5, 7) or data[at - rest] != SCORE:
+            symbols.append(-1)
+        elif rest == 7 and (data[at - 2] != TYPE or data[at - 1] == USER_DEFINED or data[at - 1] >= 0x80):
+            symbols.append(index if data[at - 2] == TYPE and data[at - 1] == USER_DEFINED else -1)
         index += 1
     return at, symbols

@@ -149,7 +149,7 @@ def _glued(text: Any, begin: int, at: int) -> bool:
     if first == 0xE2:
         if before == 0x80:
             return bool(last <= 0x8F or 0xA8 <= last <= 0xAF)
-        return bool(before == 0x81 and last >= 0x9F)
+        return bool(before == 0x81 and 0x9F <= last <= 0xAF)  # not the superscripts behind
     if first == 0xE1:
         return bool((before == 0x9A and last == 0x80) or (before == 0xA0 and last == 0x8E))
     return bool((first == 0xE3 and before == 0x80 and last == 0x80) or (first == 0xEF and before == 0xBB))

@@ -2,9 +2,11 @@
 
 `rules_of` answers None where a word's tokens may depend on its neighbours. A SentencePiece BPE model divides at a space
 when no piece holds one behind another character; its normaliser must be none at all, or one of sentencepiece's own
-`nmt_nfkc` tables, in which nothing that is replaced reaches across a space. (A unigram model divides there too, but
-adds its scores up from the beginning of the document in 32 bits, so near ties fall as the place is.) The GPT-2 split
-begins a word wherever white space follows something else.
+`nmt_nfkc` tables, in which nothing that is replaced reaches across a space, and extra spaces go (left in, they would
+join those that other characters become; without a table, a U+2581 at the end would go with them). Unused pieces, which
+merge and are taken apart again, are left to the reference. (A unigram model divides there too, but adds its scores up
+from the beginning of the document in 32 bits, so near ties fall as the place is.) The GPT-2 split begins a word
+wherever white space follows something else.
 
 A character stands for itself, or for what the model's own normaliser makes of it alone, where nothing around it can
 change that: no marks, no jamo. Its kind for the split is taken where Unicode 3.2 and today's agree. Whatever else a
@@ -28,6 +30,7 @@ from .transformed import CaseOpsTokenizer
 ODD = -2
 OTHER, LETTER, NUMBER, WHITE = range(4)
 POINTS = 0x10000  # characters beyond are left to the reference
+LARGEST = (1 << 20) - POINTS  # ids; they and the characters are 20 bits together in the table of pairs
 NMT_NFKC = ("1e2c7b43d3ee9755", "51d3684747b35ef9", "79372c41389c2b9b")  # sha256 of the tables that were looked through
 LOOKED_AT = (
     range(0x21, 0x7F),
@@ -38,7 +41,19 @@ LOOKED_AT = (
 )
 BETWEEN = "\u9fa5"  # no character is replaced by it
 SAME = (range(0x3105, 0x3130), range(0x4E00, 0x9FA6), range(0xAC00, 0xD7A4))  # letters that nothing replaces
-UNICODE_WHITE = [*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F]
+UNICODE_WHITE = [
+    *range(0x09, 0x0E),
+    0x20,
+    0x85,
+    0xA0,
+    0x1680,
+    *range(0x2000, 0x200B),
+    0x2028,
+    0x2029,
+    0x202F,
+    0x205F,
+    0x3000,
+]
 
 
 @dataclass(slots=True)
@@ -114,15 +129,22 @@ def _sentencepiece(tokenizer: SentencePieceTokenizer, operators: tuple[str, ...]
     folds = said.removes_spaces
     if not tokenizer.divides or not said.byte_fallback or not said.escapes_spaces or (said.dummy_prefix and not folds):
         return None
+    if (
+        bool(table) != folds
+        or tokenizer.unused
+        or tokenizer.size > LARGEST
+        or not np.isfinite(tokenizer.scores()).all()
+    ):
+        return None
     if table and hashlib.sha256(table).hexdigest()[:16] not in NMT_NFKC:
         return None
     pieces = tokenizer.pieces
     ids = {piece: index for index, piece in enumerate(pieces)}
-    if {pieces[index] for index in said.user_defined} != set(operators):
+    if -1 in said.user_defined or {pieces[index] for index in said.user_defined} != set(operators):
         return None
     if any(operator in piece and piece != operator for operator in operators for piece in ids):
         return None
-    white = b" \t\n\r" if folds and table else b" "
+    white = b" \t\n\r" if folds else b" "
     rules = Rules(tokenizer.size, white, runs=not folds, led=said.dummy_prefix)
     if operators:
         rules.signs = (ids[TITLE], ids[CAPS], ids[NEXT])
@@ -173,9 +195,9 @@ def _piece_pairs(own: dict[str, int], size: int) -> np.ndarray:
     for piece, token_id in own.items():
         for at in range(1, len(piece)):
             left, right = own.get(piece[:at]), own.get(piece[at:])
-            if left is None and at == 1:
+            if left is None and at == 1 and ord(piece[0]) < POINTS:
                 left = size + ord(piece[0])  # a character without a piece of its own
-            if right is None and at == len(piece) - 1:
+            if right is None and at == len(piece) - 1 and ord(piece[-1]) < POINTS:
                 right = size + ord(piece[-1])
             if left is not None and right is not None:
                 found.append((left, right, token_id))

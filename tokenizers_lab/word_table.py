@@ -90,14 +90,15 @@ class WordTable:
                 self._words, self._ends, looked.rows, looked.ends, looked.places, looked.begins, looked.stops, ends
             )
             parts = np.split(ends, mine.offsets[1:-1])
-            for index in looked.again.tolist():
+            again = np.union1d(looked.again, self._shifted(looked)).tolist()
+            for index in again:
                 other = self.reference.encode_batch([texts[first + index]])
                 parts[index] = self.reference.byte_ends(other, [texts[first + index]])
             same = self._again(mine, looked, texts[first:last])
             begin, end = encoded.offsets[first], encoded.offsets[last]
             if not np.array_equal(same.ids, encoded.ids[begin:end]):
                 raise ValueError("other ids than these texts have")
-            found.append(np.concatenate(parts) if len(looked.again) else ends)
+            found.append(np.concatenate(parts) if again else ends)
             self._forget()
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
@@ -175,6 +176,17 @@ class WordTable:
         self._ends[places[counts > 0]] = UNKNOWN
         self._words[odd, 2], self._words[odd, 3] = places, counts
         self._used += len(take)
+
+    def _shifted(self, looked: _Looked) -> np.ndarray:
+        """Documents that begin with white space and a byte piece: how it is counted hangs on what is before it."""
+        if not self.rules.around:
+            return np.empty(0, np.int64)
+        some = np.flatnonzero(np.diff(looked.ends, prepend=0))
+        first = np.concatenate([[0], looked.ends[:-1]])[some]
+        heads = looked.rows[first]
+        by_byte = np.isin(self._ids[self._words[heads, 2]], self.rules.byte_ids) & (self._words[heads, 3] > 0)
+        found: np.ndarray = some[by_byte & (looked.places[first] > looked.begins[some])]
+        return found
 
     def _room(self, more: int) -> None:
         if self._used + more > len(self._ids) - 8 * loops.MOST:
