@@ -113,6 +113,7 @@ def write_shards(
             return done
         _begin(units, {**wanted, "sidecars": list(sidecars), "unit_bytes": unit_bytes})
         (out / "manifest.json").unlink(missing_ok=True)
+        workers = min(workers, len(plan.units))
         share = plan.size // (len(plan.units) if executor else workers)
         jobs = [
             Job(str(plain), str(docs), str(vocabulary), spec.sha256, str(units), unit, unit.split in sidecars, share)
