@@ -7,7 +7,7 @@ machine.
 """
 
 import os
-import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,12 +51,23 @@ def piece_in_one(
     return nats, torch.mm(grad, matrix), torch.mm(grad.T, hidden)
 
 
+def compiles(compiler: str) -> bool:
+    """Whether a C++ compiler of this name is there and compiles."""
+    command = [compiler, "-x", "c++", "-c", "-", "-o", os.devnull]
+    try:
+        done = subprocess.run(command, input=b"#include <cmath>\n", capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
 def compiled_hands(backend: str = "inductor") -> Hands:
-    """`BY_HAND`, compiled on first use, for every shape anew. Raises ModelError where there is no C++ compiler."""
+    """`BY_HAND`, compiled on first use, for every shape anew. Raises ModelError where no C++ compiler works."""
     compiler = os.environ.get("CXX", "g++")
-    if backend == "inductor" and not shutil.which(compiler):
+    if backend == "inductor" and not compiles(compiler):
         raise ModelError(
-            f"kernels = compiled wants the C++ compiler {compiler} on a CPU; install it or set kernels = off."
+            f"kernels = compiled wants a C++ compiler on a CPU, and {compiler} is not there or does not work; install "
+            "one, name it by CXX, or set kernels = off."
         )
     given: dict[str, Any] = {"dynamic": False, "backend": backend}
     forward, backward = torch.compile(block_forward, **given), torch.compile(block_backward, **given)

@@ -206,3 +206,11 @@ def test_real_text_in_many_languages(real_data):
         texts += [json.loads(line)["text"] for line in (real_data / f"text/{name}.jsonl").open(encoding="utf-8")][:60]
     for table in tables.values():
         holds(table, [text[:4000] for text in texts])
+
+
+def test_a_document_too_long_for_the_table_is_left_to_the_reference(small_lab, monkeypatch):
+    table = table_of(small_lab, "sp_bpe")
+    monkeypatch.setattr(word_table, "LONGEST", 100)
+    with pytest.raises(ValueError, match="a document of 217 bytes"):
+        table.encode(["the " * 50], [b"the " * 50])
+    holds(table, ["the cat", "iPhone"])

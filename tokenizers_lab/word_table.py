@@ -21,6 +21,7 @@ from .word_spell import hash_pairs, spell
 
 GROUP = 1 << 21  # bytes of documents looked up at once
 LIMIT = 1 << 24  # bytes of words that are kept; the whole takes some ten times as much
+LONGEST = 1 << 29  # bytes of a document; the size of a word, which may be all of it, and two bits are an int32
 UNKNOWN = -1  # ends of a word that nobody has asked for
 
 
@@ -105,6 +106,8 @@ class WordTable:
     def _look(self, raws: Sequence[bytes]) -> _Looked:
         """Find the chunks of documents; each has its tokens afterwards."""
         text = np.frombuffer(b" ".join([*raws, b" " * loops.PAD]), np.uint8)
+        if len(text) >= LONGEST:
+            raise ValueError(f"a document of {len(text):,} bytes")  # the reference takes it
         stops = np.cumsum([len(raw) + 1 for raw in raws], dtype=np.int64) - 1
         most = len(text) // 2 + 2
         if most > len(self._rows):
