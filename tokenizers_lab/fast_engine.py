@@ -10,7 +10,7 @@ Loading and trying takes a moment (the table's numba most of a second), so that 
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +64,24 @@ class Engine(Protocol):
         ...
 
 
+class Share:
+    """Which documents are done again by the reference, so that it is one byte in RECHECK of those `seen`."""
+
+    def __init__(self) -> None:
+        self.seen = self.done = 0
+
+    def due(self, raws: Sequence[bytes]) -> Iterator[int]:
+        """Their places in a batch whose bytes are in `seen` already; each counts as done."""
+        start = self.seen // 4096 % max(len(raws), 1)  # another place in each batch
+        for index in [*range(start, len(raws)), *range(start)]:
+            due = self.seen // RECHECK - self.done
+            if due <= 0:
+                return
+            if len(raws[index]) <= max(due, TRIAL):
+                self.done += len(raws[index]) + 1
+                yield index
+
+
 class FastTokenizer:
     """`reference`, encoded by another engine where that gives the same ids. Everything else is the reference's.
 
@@ -76,7 +94,7 @@ class FastTokenizer:
         self.expected = 0
         self.state = "waiting"
         self._engine: Engine | None = None
-        self._seen = self._checked = self._counted = self._recounted = 0
+        self._encoded, self._counted = Share(), Share()
         self.size: int = reference.size
         self.bos: int = reference.bos
         self.unk: int = reference.unk
@@ -93,8 +111,8 @@ class FastTokenizer:
 
     def encode_raw(self, texts: Sequence[str], raws: Sequence[bytes]) -> Encoded:
         """The same, of texts whose UTF-8 is there already."""
-        self._seen += sum(map(len, raws))
-        if self.state == "waiting" and max(self._seen, self.expected) > self._worth * WORTH:
+        self._encoded.seen += sum(map(len, raws))
+        if self.state == "waiting" and max(self._encoded.seen, self.expected) > self._worth * WORTH:
             self._try(texts, raws)
         if self._engine is None:
             return self.reference.encode_batch(texts)
@@ -115,15 +133,8 @@ class FastTokenizer:
         except Exception as error:
             self._dismiss(_stopped(error))
             return self.reference.byte_ends(encoded, texts)
-        self._counted += sum(map(len, raws))
-        start = self._counted // 4096 % max(len(texts), 1)  # another place in each batch
-        for index in [*range(start, len(texts)), *range(start)]:
-            due = self._counted // RECHECK - self._recounted
-            if due <= 0:
-                break
-            if len(raws[index]) > max(due, TRIAL):
-                continue
-            self._recounted += len(raws[index]) + 1
+        self._counted.seen += sum(map(len, raws))
+        for index in self._counted.due(raws):
             part = slice(int(encoded.offsets[index]), int(encoded.offsets[index + 1]))
             one = Encoded(encoded.ids[part], np.array([0, part.stop - part.start]))
             if not np.array_equal(ends[part], self.reference.byte_ends(one, [texts[index]])):
@@ -153,7 +164,7 @@ class FastTokenizer:
             self.state = f"no fast engine takes this vocabulary ({type(error).__name__}: {str(error)[:60]})"
             return
         self._engine = engine
-        self._checked = TRIAL - room  # the documents of the trial are a part of the share
+        self._encoded.done = TRIAL - room  # the documents of the trial are a part of the share
         if same:
             self.state = "fast"
         else:
@@ -161,14 +172,7 @@ class FastTokenizer:
 
     def _still_right(self, texts: Sequence[str], raws: Sequence[bytes], found: Encoded) -> bool:
         """Encode a document again by the reference where a share of the bytes is due."""
-        start = self._seen // 4096 % max(len(texts), 1)  # another place in each batch
-        for index in [*range(start, len(texts)), *range(start)]:
-            due = self._seen // RECHECK - self._checked
-            if due <= 0:
-                break
-            if len(raws[index]) > max(due, TRIAL):
-                continue
-            self._checked += len(raws[index]) + 1
+        for index in self._encoded.due(raws):
             if not np.array_equal(found.document(index), self.reference.encode_batch([texts[index]]).ids):
                 self._dismiss(f"in a document that begins {texts[index][:30]!r}")
                 return False
