@@ -46,6 +46,7 @@ def sweep(
     *,
     recipe: Annotated[list[str] | None, Parameter(negative=())] = None,
     control: bool = False,
+    dask: str | None = None,
     ways: Ways = Ways(),
 ) -> int:
     """Write each checkpoint with each recipe, read it back, compare, and set the sizes side by side.
@@ -58,13 +59,24 @@ def sweep(
         A recipe such as int6-row+brotli11, or same+brotli11 to recode a .int8.ptz's own integers; may be repeated.
     control
         Set untrained weights of the same shapes beside, which must not compress like knowledge.
+    dask
+        Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
     """
+    from contextlib import ExitStack
+
     from pglab_report import show
 
     from .sweep import sweep_all
     from .sweep_report import sweep_report
 
-    return show(sweep_report(sweep_all(checkpoints, recipe or DEFAULT_RECIPES, control)), ways)
+    with ExitStack() as stack:
+        executor = None
+        if dask is not None:
+            from pglab_dask import dask_executor
+
+            executor, _ = stack.enter_context(dask_executor(dask))
+        found = sweep_all(checkpoints, recipe or DEFAULT_RECIPES, control, executor)
+    return show(sweep_report(found), ways)
 
 
 @codec.command

@@ -1,6 +1,7 @@
 """Every recipe on every checkpoint, and one sentence that says what came out."""
 
 import tempfile
+from concurrent.futures import Executor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,29 +25,54 @@ def recipes_of(names: list[str]) -> list[tuple[Recipe, bool]]:
     return out
 
 
-def sweep_all(paths: list[Path], names: list[str], control: bool = False) -> dict[str, Any]:
-    """Rows by checkpoint, and a sentence. Raises CodecError before any work when a recipe or file cannot be read."""
+def sweep_all(
+    paths: list[Path], names: list[str], control: bool = False, executor: Executor | None = None
+) -> dict[str, Any]:
+    """Rows by checkpoint, and a sentence. Raises CodecError before any work when a recipe or file cannot be read.
+
+    executor: measures rows instead of this process; it must see the same paths.
+    """
     if not paths:
         raise CodecError("no checkpoint given; wanted at least one file of weights.")
-    recipes = recipes_of(names)
-    loaded = [read_weights(path) for path in paths]
-    if any(recode for _, recode in recipes) and not any(weights.parts for weights in loaded):
+    recipes = dict(zip(names, recipes_of(names), strict=True))
+    loaded = [(read_weights(path), path, False) for path in paths]
+    if any(recode for _, recode in recipes.values()) and not any(weights.parts for weights, _, _ in loaded):
         raise CodecError("same recodes the integers of a .int8.ptz, and none is given; name a quantiser instead.")
     if control:
-        loaded += [random_like(weights) for weights in loaded]
+        loaded += [(random_like(weights), path, True) for weights, path, _ in loaded]
+    work = []
+    for weights, path, untrained in loaded:
+        wanted: list[str | None] = [None] if find_spec("torch") else []
+        wanted += [name for name, (_, recode) in recipes.items() if not recode or weights.parts is not None]
+        work.append([(path.resolve(), name, untrained) for name in wanted])  # workers stand in other folders
+    given = [executor.submit(_row, *task) for tasks in work for task in tasks] if executor else []
+    results = iter(given)
     found = []
-    for weights in loaded:
-        with tempfile.TemporaryDirectory() as place:
-            rows = [measure_ptz(weights, Path(place))] if find_spec("torch") else []
-            known = dict(zip(names, recipes, strict=True))
-            for recipe, recode in map(known.__getitem__, progress(known, f"sweep of {Path(weights.path).name}")):
-                if not recode or weights.parts is not None:
-                    rows.append(measure_recipe(weights, recipe, Path(place), recode))
+    for (weights, _, _), tasks in zip(loaded, work, strict=True):
+        rows: list[dict[str, Any]] = []
+        shown = {name or "official .int8.ptz": name for _, name, _ in tasks}
+        for name in progress(shown, f"sweep of {Path(weights.path).name}"):
+            rows.append(next(results).result() if executor else measured(weights, shown[name]))
         base = rows[0]["bytes"]
         for row in rows:
             row["ratio"] = row["bytes"] / base
         found.append({"path": weights.path, "parameters": weights.parameters, "rows": rows})
     return {"checkpoints": found, "says": say(found)}
+
+
+def measured(weights: Weights, name: str | None) -> dict[str, Any]:
+    """The row of a recipe of this name, of the challenge's own file for None. Raises CodecError."""
+    with tempfile.TemporaryDirectory() as place:
+        if name is None:
+            return measure_ptz(weights, Path(place))
+        [(recipe, recode)] = recipes_of([name])
+        return measure_recipe(weights, recipe, Path(place), recode)
+
+
+def _row(path: Path, name: str | None, untrained: bool) -> dict[str, Any]:
+    """`measured` in a worker."""
+    weights = read_weights(path)
+    return measured(random_like(weights) if untrained else weights, name)
 
 
 def say(found: list[dict[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,17 @@ def test_sweep_sets_own_integers_beside_the_same_recipe_and_asks_for_some(checkp
     assert [row["recipe"] for row in rows] == ["official .int8.ptz", "official+zlib1", "same+zlib1"]
     with pytest.raises(CodecError, match="none is given"):
         sweep_all([checkpoint], ["same+zlib1"])
+
+
+def test_a_sweep_by_an_executor_finds_what_one_process_finds(checkpoint: Path) -> None:
+    names = ["int6-row+zlib9", "int4-row+zlib9"]
+
+    def rows(executor: Executor | None) -> list[dict[str, object]]:
+        found = sweep_all([checkpoint], names, True, executor)["checkpoints"]
+        return [{k: v for k, v in row.items() if not k.endswith("_s")} for one in found for row in one["rows"]]
+
+    with ThreadPoolExecutor(2) as executor:
+        assert rows(executor) == rows(None)
 
 
 def test_a_folder_that_is_not_there_is_named_before_the_work(checkpoint: Path, tmp_path: Path, capsys) -> None:

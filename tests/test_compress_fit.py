@@ -82,7 +82,7 @@ def test_fit_fills_what_one_step_jumps_over(monkeypatch: pytest.MonkeyPatch) -> 
     grid = np.rint(rng.standard_normal((4, 128, 128))) * np.float32(1 / 127)
     weights = Weights("made", {f"blocks.{i}.w": grid[i].astype(np.float32) for i in range(4)}, {}, None)
     data, answer = fit_budget(weights, 18_000, 0, coder="zlib9")
-    assert 0.998 * 18_000 <= answer["total"] <= 18_000
+    assert 0.99 * 18_000 <= answer["total"] <= 18_000  # 512 rows, so by about a row's bytes
     assert data == pack_tensors(weights.tensors, parse_recipe(answer["recipe"])), (
         "the recipe's name makes the same file"
     )

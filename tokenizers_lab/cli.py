@@ -297,7 +297,7 @@ def vocab_search(
     with ExitStack() as stack:
         executor = None
         if dask is not None:
-            from .shard_dask import dask_executor
+            from pglab_dask import dask_executor
 
             executor, _ = stack.enter_context(dask_executor(dask))
             docs, out = docs.resolve(), out.resolve()  # workers stand in other folders

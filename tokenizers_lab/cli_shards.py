@@ -56,7 +56,7 @@ def shards_write(
     with ExitStack() as stack:
         executor = None
         if dask is not None:
-            from .shard_dask import dask_executor
+            from pglab_dask import dask_executor
 
             executor, workers = stack.enter_context(dask_executor(dask))
             docs, vocab, out = docs.resolve(), vocab.resolve(), out.resolve()  # workers stand in other folders
@@ -125,7 +125,7 @@ def shards_verify(
     with ExitStack() as stack:
         executor = None
         if dask is not None:
-            from .shard_dask import dask_executor
+            from pglab_dask import dask_executor
 
             executor, _ = stack.enter_context(dask_executor(dask))
             folder, docs = folder.resolve(), docs.resolve()  # workers stand in other folders

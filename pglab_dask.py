@@ -1,8 +1,7 @@
-"""Units of an export on a Dask cluster: `pglab shards write --dask tcp://127.0.0.1:8786`.
+"""A Dask cluster as a `concurrent.futures.Executor`: `--dask tcp://127.0.0.1:8786` of the commands that spread work.
 
-The cluster needs nothing but this package on its workers and a file system that all of them see: a unit is told by
-paths, and its part file is its result. A worker that dies is replaced by the scheduler, and its units run again
-elsewhere; a finished unit is never done twice.
+It imports no room, so that every room may use it. The cluster needs nothing but this package on its workers and a file
+system that all of them see: work is told by paths. What a worker that died had in hand runs again elsewhere.
 
 Plain tcp has no authentication: whoever reaches the port runs code as you. So plain tcp is taken on loopback only;
 between machines it must be tls, with the certificates in Dask's own configuration.
@@ -14,22 +13,26 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from .errors import VocabError
-
 PATIENCE = "15s"
 
 
+class ClusterError(Exception):
+    """No cluster of that address may or can be used; the message says why, and the way on."""
+
+    sentence = True
+
+
 def check_address(address: str) -> str:
-    """The address if it is safe to use. Raises VocabError for plain tcp beyond loopback, or what is no address."""
+    """The address if it is safe to use. Raises ClusterError for plain tcp beyond loopback, or what is no address."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
     if not host or port is None or parts.scheme not in ("tcp", "tls"):
-        raise VocabError(f"--dask {address}: not an address; wanted one as tls://HOST:8786 or tcp://127.0.0.1:8786.")
+        raise ClusterError(f"--dask {address}: not an address; wanted one as tls://HOST:8786 or tcp://127.0.0.1:8786.")
     if parts.scheme == "tcp" and not _loopback(host):
-        raise VocabError(
+        raise ClusterError(
             f"--dask {address}: plain tcp has no authentication, and {host} is not this machine. Start the scheduler "
             f"with certificates and say tls://{host}:{port}, or forward the port and say tcp://127.0.0.1:{port} "
             f"(ssh -L {port}:localhost:{port} {host})."
@@ -48,18 +51,18 @@ def _loopback(host: str) -> bool:
 
 @contextmanager
 def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
-    """(executor, workers' threads) of a running cluster. Raises VocabError when there is none, or it has no workers."""
+    """(executor, workers' threads) of a running cluster. Raises ClusterError when there is none, or none that works."""
     check_address(address)
     from distributed import Client
 
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise VocabError(
+        raise ClusterError(
             f"--dask {address}: no scheduler answers ({type(error).__name__}). Try: dask scheduler --host 127.0.0.1"
         ) from None
     with client:
         threads = sum(client.nthreads().values())
         if not threads:
-            raise VocabError(f"--dask {address}: the scheduler has no workers. Start one: dask worker {address}")
+            raise ClusterError(f"--dask {address}: the scheduler has no workers. Start one: dask worker {address}")
         yield client.get_executor(pure=False, retries=3), threads

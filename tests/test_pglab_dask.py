@@ -1,4 +1,4 @@
-"""Export on a real scheduler with two worker processes on loopback, one of them killed on the way."""
+"""Exports, searches and sweeps on a real scheduler with two worker processes, one of them killed on the way."""
 
 import json
 import os
@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pglab
-from tokenizers_lab.errors import VocabError
-from tokenizers_lab.shard_dask import check_address
+from pglab_dask import ClusterError, check_address
 from tokenizers_lab.shard_units import Job
 from tokenizers_lab.shard_workers import run_jobs
 from tokenizers_lab.shard_writer import write_shards
@@ -41,7 +41,7 @@ def test_safe_addresses_are_taken(address: str) -> None:
     ],
 )
 def test_other_addresses_are_refused_with_a_way_on(address: str, says: str) -> None:
-    with pytest.raises(VocabError, match=says):
+    with pytest.raises(ClusterError, match=says):
         check_address(address)
 
 
@@ -97,7 +97,7 @@ def test_two_workers_one_killed_the_same_shards(
             yield job
 
     monkeypatch.setattr("tokenizers_lab.shard_writer.run_jobs", killing)
-    from tokenizers_lab.shard_dask import dask_executor
+    from pglab_dask import dask_executor
 
     began = time.monotonic()
     with dask_executor(address) as (executor, threads):
@@ -153,11 +153,34 @@ def test_a_search_on_workers_finds_what_one_process_finds(
 
 
 @pytest.mark.slow
+def test_a_sweep_of_codecs_on_workers_finds_the_same_sizes(
+    tmp_path: Path, cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+
+    address, workers = cluster
+    with Client(address, timeout="60s", set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    np.savez(tmp_path / "w.npz", w=weights)
+    monkeypatch.chdir(tmp_path)  # the workers stand elsewhere
+    words = ["codec", "sweep", "w.npz", "--recipe", "int6-row+zlib9", "--recipe", "int4-row+zlib9", "--json"]
+    found = []
+    for more in ([], ["--dask", address]):
+        assert pglab.run([*words, *more]) == 0
+        rows = json.loads(capsys.readouterr().out)["checkpoints"][0]["rows"]
+        found.append([(row["recipe"], row["bytes"], row["mse"]) for row in rows])
+        workers[0].kill()  # the second run has one worker left
+    assert found[0] == found[1]
+    assert len(found[0]) == 3
+
+
+@pytest.mark.slow
 def test_no_scheduler_is_one_sentence(
     small_lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("tokenizers_lab.shard_dask.PATIENCE", "1s")
+    monkeypatch.setattr("pglab_dask.PATIENCE", "1s")
     words = ["--docs", small_lab / "corpus/docs.jsonl", "--vocab", small_lab / "vocab/bpe", "--out", tmp_path / "s"]
     status = pglab.run(["shards", "write", *map(str, words), "--dask", f"tcp://127.0.0.1:{free_port()}"])
     assert status == 2
