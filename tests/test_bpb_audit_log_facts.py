@@ -219,8 +219,8 @@ def test_memory_is_bounded():
 
 
 @pytest.mark.slow
-def test_memory_is_bounded_for_200_megabytes():
-    assert bounded(2_000_000) < 8e6
+def test_memory_is_bounded_for_100_megabytes():
+    assert bounded(1_000_000) < 8e6
 
 
 def test_real_public_logs(real_data):
