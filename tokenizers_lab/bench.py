@@ -34,7 +34,7 @@ from .bench_report import Measured, report_of
 from .errors import VocabError
 
 SHARD_TOKENS = 10_000_000
-PART, LEAST = 6, 4.0  # one document in so many makes the second run, from so many MB on
+PART, LEAST = 6, 20.0  # one document in so many is run again, from so many MB on: enough to load every engine
 WAYS = Ways()
 
 
