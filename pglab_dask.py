@@ -50,8 +50,14 @@ def _loopback(host: str) -> bool:
 
 
 @contextmanager
-def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
-    """(executor, workers' threads) of a running cluster. Raises ClusterError when there is none, or none that works."""
+def dask_executor(address: str | None, workers: int = 1) -> Iterator[tuple[Executor | None, int]]:
+    """(executor, workers' threads) of a running cluster; without an address (None, `workers`): the work is done here.
+
+    Raises ClusterError when there is no cluster, or none that works.
+    """
+    if address is None:
+        yield None, workers
+        return
     check_address(address)
     from distributed import Client
 

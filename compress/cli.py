@@ -62,19 +62,13 @@ def sweep(
     dask
         Address of a Dask scheduler whose workers see the same paths; tcp:// on this machine, else tls://.
     """
-    from contextlib import ExitStack
-
+    from pglab_dask import dask_executor
     from pglab_report import show
 
     from .sweep import sweep_all
     from .sweep_report import sweep_report
 
-    with ExitStack() as stack:
-        executor = None
-        if dask is not None:
-            from pglab_dask import dask_executor
-
-            executor, _ = stack.enter_context(dask_executor(dask))
+    with dask_executor(dask) as (executor, _):
         found = sweep_all(checkpoints, recipe or DEFAULT_RECIPES, control, executor)
     return show(sweep_report(found), ways)
 

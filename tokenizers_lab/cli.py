@@ -275,8 +275,7 @@ def vocab_search(
     quiet: bool
         Print nothing but what --json asks for.
     """
-    from contextlib import ExitStack
-
+    from pglab_dask import dask_executor
     from pglab_report import show
 
     from .corpus import read_corpus
@@ -294,12 +293,8 @@ def vocab_search(
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
-    with ExitStack() as stack:
-        executor = None
-        if dask is not None:
-            from pglab_dask import dask_executor
-
-            executor, _ = stack.enter_context(dask_executor(dask))
+    with dask_executor(dask) as (executor, _):
+        if executor:
             docs, out = docs.resolve(), out.resolve()  # workers stand in other folders
         found = sweep(
             kinds or ["bpe", "bpe_case"],

@@ -48,17 +48,13 @@ def shards_write(
     json: bool
         Print the manifest as JSON.
     """
-    from contextlib import ExitStack
+    from pglab_dask import dask_executor
 
     from .shard_writer import write_shards
 
     docs.stat()  # that it is not there is said before what is missing beside it
-    with ExitStack() as stack:
-        executor = None
-        if dask is not None:
-            from pglab_dask import dask_executor
-
-            executor, workers = stack.enter_context(dask_executor(dask))
+    with dask_executor(dask, workers) as (executor, workers):
+        if executor:
             docs, vocab, out = docs.resolve(), vocab.resolve(), out.resolve()  # workers stand in other folders
         manifest = write_shards(
             docs,
@@ -118,16 +114,12 @@ def shards_verify(
     json: bool
         Print the counts and differences as JSON.
     """
-    from contextlib import ExitStack
+    from pglab_dask import dask_executor
 
     from .shard_verify import verify_shards
 
-    with ExitStack() as stack:
-        executor = None
-        if dask is not None:
-            from pglab_dask import dask_executor
-
-            executor, _ = stack.enter_context(dask_executor(dask))
+    with dask_executor(dask) as (executor, _):
+        if executor:
             folder, docs = folder.resolve(), docs.resolve()  # workers stand in other folders
         found = verify_shards(folder, docs, column, workers, executor)
     if json:
