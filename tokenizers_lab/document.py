@@ -180,8 +180,8 @@ def parse_line(line: bytes, number: int, path: Path, column: str = COLUMN, keep:
             f'{where}: no string under "{column}" among {keys!r:.60}; wanted {{"{column}": "..."}} on each line, or '
             "another --column."
         )
-    raw = utf8(text, where)
-    return Document(where, text, len(raw), raw if keep else b"")
+    raw = utf8(text, where) if keep else b""
+    return Document(where, text, len(raw) if keep else utf8_size(text, where), raw)
 
 
 def _json(text: str) -> Any:

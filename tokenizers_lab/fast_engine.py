@@ -19,7 +19,7 @@ from .byte_counts import sizes_of
 from .byte_table import ByteTable
 from .tokenizer import Encoded, Lossless, Tokenizer
 
-WORTH = 1 << 20  # bytes seen or expected before gigatoken is loaded; numba waits for three times as many
+WORTH = 1 << 20  # bytes seen or expected before an engine is loaded; fast_choice.py multiplies it
 TRIAL = 1 << 16  # bytes of real documents it is tried on
 RECHECK = 200  # one byte in so many is encoded twice
 HARD = (

@@ -1,4 +1,4 @@
-"""gigatoken (extra `[fast]`) as a fast engine: for vocabularies whose words do not stand for themselves.
+"""gigatoken (extra `[fast]`) as a fast engine: for byte-level BPE, and where words do not stand for themselves.
 
 Texts with something that it is known to treat otherwise (fast_odd.py) go to the reference.
 """

@@ -101,9 +101,10 @@ def verify_shards(
     manifest = read_manifest(folder)
     entry = manifest["vocabulary"]
     place = folder / entry["file"]
-    tokenizer = _opened(entry["kind"], place, _sha256(place))
+    digest = _sha256(place)
+    tokenizer = _opened(entry["kind"], place, digest)
     found = Verified(shards=sum(name.endswith(".bin") for name in manifest["files"]))
-    if _sha256(place) != entry["file_sha256"]:
+    if digest != entry["file_sha256"]:
         found.differs(place.name, "another tokenizer than the manifest names by its sha256")
     _table(folder / TABLE, tokenizer, found)
     first = manifest["corpus"]["validation_documents"]
@@ -111,7 +112,7 @@ def verify_shards(
     with bytes_bar("recount", there + docs.stat().st_size) as advance:
         _files(folder, manifest, found, advance)
         if (executor or workers > 1) and column == COLUMN:
-            parts = parts_of(folder, docs, manifest, nobody)
+            parts = parts_of(folder, docs, manifest)
             if parts is not None and len(parts) > 1:
                 with process_pool(0 if executor else min(workers, len(parts))) as pool:
                     _parts(parts, manifest, found, executor or pool, advance)

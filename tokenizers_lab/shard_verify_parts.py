@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from .document import LONGEST_LINE
-from .progress import Advance
 from .shard_format import SPLITS, shard_name
 from .shard_plan import BUFFER, Unit, is_lines
 
@@ -24,11 +23,8 @@ class Part:
     unit: Unit
 
 
-def parts_of(folder: Path, docs: Path, manifest: dict[str, Any], advance: Advance) -> list[Part] | None:
-    """A part for each file; None where it cannot be cut so: packed documents, or counts that do not agree.
-
-    advance: told of the bytes of the documents.
-    """
+def parts_of(folder: Path, docs: Path, manifest: dict[str, Any]) -> list[Part] | None:
+    """A part for each file; None where it cannot be cut so: packed documents, or counts that do not agree."""
     if not docs.is_file() or not is_lines(docs) or docs.suffix in (".gz", ".zst"):
         return None
     files = [
@@ -50,7 +46,6 @@ def parts_of(folder: Path, docs: Path, manifest: dict[str, Any], advance: Advanc
                 at, line, left = at + len(data), line + 1, left - (not data.isspace())
             if left:
                 return None
-            advance(at - begin)
             units.append(Unit(index, split, begin, at, first, count))
         if any(not data.isspace() for data in source):
             return None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import train_bpe, train_wordpiece
-from .tokenizer import SMALLEST, SPECIAL_NAMES, Tokenizer, check_size
+from .tokenizer import LARGEST, SMALLEST, SPECIAL_NAMES, Tokenizer, check_size
 from .train_wordpiece import open_tokenizer, to_file
 
 __all__ = ["OPTIONS", "open_tokenizer", "train"]
@@ -33,7 +33,7 @@ def train(texts: Iterable[str], size: int) -> bytes:
 def too_many(size: int) -> int:
     """The ids to learn for `size` of them to be kept. Raises VocabError for a size that cannot be."""
     check_size(size)
-    return min(size + (size - SMALLEST) * MORE // 100, 1 << 16)
+    return min(size + (size - SMALLEST) * MORE // 100, LARGEST)
 
 
 def kept(tokens: list[str], tokenizer: Tokenizer, whole: list[str], size: int) -> list[str]:

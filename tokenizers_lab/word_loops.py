@@ -1,10 +1,10 @@
 """The loops that find the words of a text in a table and write what they were spelt as, compiled by numba.
 
-Imported only where there is enough text to pay for numba (0.3 s); what is compiled once is kept on disk. All state is
-in flat arrays. `state` holds: the document, the byte in it, chunks found, words known, bytes of keys.
+Imported only where there is enough text to pay for numba (most of a second); what is compiled once is kept on disk. All
+state is in flat arrays. `state` holds: the document, the byte in it, chunks found, words known, bytes of keys.
 
 A word is a row of `words`, int32: the place of its key among `keys`, its form (length of the key << 2 | kind), the
-place of its ids, and how many there are; NEW when it is not spelt yet, ODD when the reference has to.
+place of its ids, and how many there are; NEW when it is not spelt yet, word_rules.ODD when the reference has to.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-NEW, ODD = -1, -2
+NEW = -1
 ALONE, SPACED, WITH_RUN = range(3)  # kinds of a key: a word, one behind a space (any white), with all that is before
 PAD = 16  # bytes behind a text and behind the keys, since eight are read at once
 MOST = 4  # ids that are copied whether there are as many or not

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .word_loops import NEW, ODD, SPACED, compiled
+from .word_loops import NEW, SPACED, compiled
+from .word_rules import ODD, WHITE
 
-OTHER, LETTER, NUMBER, WHITE = range(4)  # kinds of characters for the split
 MANY = 1024  # characters; merging takes the square of them
 LONGEST = 4 * MANY  # bytes
 BITS = 20  # of a symbol in the table of pairs

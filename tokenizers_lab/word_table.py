@@ -90,15 +90,15 @@ class WordTable:
             loops.gather_ends(
                 self._words, self._ends, looked.rows, looked.ends, looked.places, looked.begins, looked.stops, ends
             )
-            parts = np.split(ends, mine.offsets[1:-1])
-            again = np.union1d(looked.again, self._shifted(looked)).tolist()
-            for index in again:
-                other = self.reference.encode_batch([texts[first + index]])
-                parts[index] = self.reference.byte_ends(other, [texts[first + index]])
             same = self._again(mine, looked, texts[first:last])
             begin, end = encoded.offsets[first], encoded.offsets[last]
             if not np.array_equal(same.ids, encoded.ids[begin:end]):
                 raise ValueError("other ids than these texts have")
+            parts = np.split(ends, mine.offsets[1:-1])
+            again = np.union1d(looked.again, self._shifted(looked)).tolist()
+            for index in again:
+                ids = same.document(index)
+                parts[index] = self.reference.byte_ends(Encoded(ids, np.array([0, len(ids)])), [texts[first + index]])
             found.append(np.concatenate(parts) if again else ends)
             self._forget()
         return np.concatenate(found) if found else np.empty(0, np.int64)
