@@ -5,8 +5,8 @@
     0xFD next    the next letter is a capital                "i" 0xFD "phone" -> "iPhone"
 
 Title and caps stand before the space of their word: 0xFF " the" is " The". A sign stands for no byte of the document.
-The lab's `pglab-case-level-1` vocabularies spell their text so (case_level.py reads them). Written from that
-description; the code that makes such text lives elsewhere, and nothing of it is used here.
+The lab's `pglab-case-level-1` and `-2` vocabularies spell their text so (case_level.py reads them). Written
+from that description; the code that makes such text lives elsewhere, and nothing of it is used here.
 """
 
 import re

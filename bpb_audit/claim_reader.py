@@ -74,7 +74,7 @@ class Claim:
 
 
 def decimal(value: object) -> Decimal | None:
-    """A positive finite number as Decimal, or None; what a float cannot tell from 0 is none."""
+    """A number above 1e-12 and below 10^15 as Decimal, or None: no size or score lies beyond."""
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return None
     number = Decimal(value)

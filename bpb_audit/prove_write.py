@@ -36,7 +36,8 @@ MOST_ROWS = 64
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to write. rows: the most to run, 0 for 64, or for replay as many as the evaluation. windows: how many to
-    verify by steps in all, 0 for every lane from end to end. workers: units at a time, 0 for one a processor."""
+    verify by steps in all, 0 for every lane from end to end. workers: units at a time, 0 for one a
+    processor, at most 4."""
 
     choice: Choice
     docs: Path

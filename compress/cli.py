@@ -238,7 +238,8 @@ def fit(
     from pglab_report import show
 
     from .aside import hold_place, write_aside
-    from .container import read_container
+    from .container_read import unpack_container
+    from .decoders import array_decoders
     from .fit import fit_budget
     from .fit_report import report_of
     from .progress import weights_bar, working
@@ -250,7 +251,7 @@ def fit(
     statistics = read_statistics(calibration, weights.tensors) if calibration else None
     with weights_bar() as bar:
         data, answer = fit_budget(weights, budget, code_bytes, statistics, states, bar=bar)
-    write_aside(target, data)
     with working("reading it back"):
-        read_container(target)
+        list(unpack_container(data, decoders=array_decoders()))
+    write_aside(target, data)
     return show(report_of(answer, str(target), str(checkpoint)), ways)

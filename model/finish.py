@@ -104,7 +104,7 @@ def finish_run(
 
 
 def peak_memory(device: torch.device) -> str:
-    """The challenge's line of peak memory; on a CPU both numbers are the process's largest resident size."""
+    """The challenge's line of peak memory; on a CPU both numbers are the largest resident size, where it is told."""
     if device.type == "cuda":
         allocated, reserved = torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
     elif sys.platform == "win32":
